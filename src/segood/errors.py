@@ -1,0 +1,33 @@
+"""The errors segood raises on purpose: one line that names what, which rule, and the remedy.
+
+Everything a user can cause ends in a `SegoodError`; the command line prints its text and
+leaves with its `exit_code`. Any other exception is a bug in segood.
+"""
+
+
+class SegoodError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(SegoodError, ValueError):
+    """An argument, option or configuration breaks its rule."""
+
+    exit_code = 2
+
+
+class DataError(SegoodError):
+    """A file or data set on disk is not what it has to be."""
+
+
+class CheckpointError(SegoodError):
+    """A checkpoint cannot be read, is not safe to read, or does not fit the network."""
+
+
+class UndefinedMetricError(SegoodError):
+    """A metric has no value for this input (for example no OoD pixel at all)."""
+
+
+class OutputError(SegoodError):
+    """A result could not be written; nothing half-written is left behind."""

@@ -1,0 +1,218 @@
+"""The numbers of one run as plain frozen records, and their JSON form (`metrics.json`).
+
+In: what the evaluation streamed. Out: `RunResults`, which tables and reports read.
+Every record carries its sample counts and the protocol it was measured under. `None` stands for
+"undefined here" (for example AUROC of a data set without any OoD pixel), never NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segood.errors import DataError
+from segood.files import write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A network that was evaluated. `key` is `before` or `after` in a run, any word in a comparison."""
+
+    key: str
+    title: str
+    network: str
+    class_names: list[str]
+    checkpoint: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set that was evaluated on, with everything that fixes its numbers."""
+
+    key: str
+    title: str
+    protocol: str
+    num_images: int
+    num_images_with_ood: int
+    resolution: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of a curve, in order of falling threshold.
+
+    `x`, `y` are false and true positive rate (ROC) or recall and precision (PR).
+    """
+
+    x: list[float]
+    y: list[float]
+    thresholds: list[float]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Pixel counts of a score in equally wide bins: `edges` has one entry more than the counts."""
+
+    edges: list[float]
+    in_distribution: list[int]
+    ood: list[int]
+
+
+@dataclass(frozen=True)
+class PixelResult:
+    """Pooled pixel-level numbers of one model on one data set with one score."""
+
+    model: str
+    dataset: str
+    score: str
+    num_in: int
+    num_ood: int
+    auroc: float | None
+    average_precision: float | None
+    fpr95: float | None
+    error_bound: dict[str, float]
+    roc: Curve | None
+    pr: Curve | None
+    distribution: Distribution
+    undefined: str | None = None
+
+
+@dataclass(frozen=True)
+class SegmentErrors:
+    """Counts over a data set: false positive segments, missed OoD segments, their sum."""
+
+    num_predicted: int
+    false_positives: int
+    false_negatives: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class MetaResult:
+    """Meta classification of one model's segments on one data set, cross-validated."""
+
+    protocol: str
+    preset: str
+    probability_threshold: float
+    num_segments: int
+    num_false_positives: int
+    auroc: float | None
+    auprc: float | None
+    accuracy: float | None
+    naive_accuracy: float | None
+    after: SegmentErrors | None
+    num_removed_rightly: int = 0
+    num_removed_wrongly: int = 0
+    undefined: str | None = None
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """Segment-level numbers (paper's protocol) of one model on one data set at one threshold."""
+
+    model: str
+    dataset: str
+    score: str
+    threshold: float
+    num_ground_truth: int
+    before_meta: SegmentErrors
+    mean_adjusted_iou: float | None = None
+    meta: MetaResult | None = None
+
+
+@dataclass(frozen=True)
+class ClosedSetResult:
+    """The original task: IoU per class over all frames, and the share of pixels flagged OoD at t."""
+
+    model: str
+    dataset: str
+    num_images: int
+    num_pixels: int
+    miou: float | None
+    iou: dict[str, float | None]
+    flagged_share: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class MetaModelInfo:
+    """The meta classifier fitted on all segments: standardised coefficients, largest first."""
+
+    model: str
+    dataset: str
+    num_segments: int
+    intercept: float
+    coefficients: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """All numbers of one run directory."""
+
+    name: str
+    created: str
+    command: str
+    seed: int | None
+    segood_version: str
+    models: list[ModelInfo]
+    datasets: list[DatasetInfo]
+    pixel: list[PixelResult] = field(default_factory=list)
+    segment: list[SegmentResult] = field(default_factory=list)
+    closed_set: list[ClosedSetResult] = field(default_factory=list)
+    meta_models: list[MetaModelInfo] = field(default_factory=list)
+    format: int = FORMAT
+
+    def save(self, path: str | Path) -> None:
+        """Write the results as JSON, atomically."""
+        write_json(path, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> RunResults:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the file is missing, not JSON, or not of this format.
+        """
+        path = Path(path)
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return _from_dict(cls, raw)
+        except OSError as error:
+            raise DataError(f"{path}: cannot read results ({error.strerror}); run `segood evaluate` first") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: not a segood metrics file of format {FORMAT} ({error})") from error
+
+
+_NESTED: dict[tuple[type, str], type] = {
+    (PixelResult, "roc"): Curve,
+    (PixelResult, "pr"): Curve,
+    (PixelResult, "distribution"): Distribution,
+    (MetaResult, "after"): SegmentErrors,
+    (SegmentResult, "before_meta"): SegmentErrors,
+    (SegmentResult, "meta"): MetaResult,
+    (RunResults, "models"): ModelInfo,
+    (RunResults, "datasets"): DatasetInfo,
+    (RunResults, "pixel"): PixelResult,
+    (RunResults, "segment"): SegmentResult,
+    (RunResults, "closed_set"): ClosedSetResult,
+    (RunResults, "meta_models"): MetaModelInfo,
+}
+
+
+def _from_dict(cls: type, raw: dict[str, Any]) -> Any:
+    values = dict(raw)
+    for (owner, name), nested in _NESTED.items():
+        if owner is not cls or values.get(name) is None:
+            continue
+        value = values[name]
+        values[name] = (
+            [_from_dict(nested, item) for item in value] if isinstance(value, list) else _from_dict(nested, value)
+        )
+    return cls(**values)
