@@ -1,0 +1,40 @@
+# Everything a contributor or CI runs. Each target sets up .venv when there is none.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test check test-long bench pins clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## synthetic world -> training -> before/after table -> runs/demo/report.html
+	$(BIN)/segood demo --out runs/demo
+
+check: $(READY)  ## the quick part: lint, format, types, import contract
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## everything CI runs
+	$(PYTEST) -q -m 'not long'
+
+test-long: check  ## the long forms too
+	$(PYTEST) -q
+
+bench: $(READY)  ## speed and memory against named peers, in one run
+	$(BIN)/python -m benchmarks
+
+pins: $(READY)  ## renew constraints.txt from what is installed
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:  ## remove the environment and all caches, keep runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
