@@ -1,0 +1,37 @@
+"""How a configuration names a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segood.data.dataset import SegmentationDataset
+
+
+@dataclass
+class DatasetConfig:
+    """A data set on disk.
+
+    Args:
+        name: layout, see `segood data check --help` (for example cityscapes, camvid, road_anomaly_21).
+        root: folder of the data set; a relative one lies under `data_root`.
+        split: for example train, val, test; the layout's usual one where not given.
+        resize: rows and columns that frames and labels are resized to; the labels' own size where not given.
+        options: further options of the layout (for example `labels: cityscapes` for camvid).
+    """
+
+    name: str
+    root: str
+    split: str | None = None
+    resize: tuple[int, int] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def open(self, data_root: str | Path = ".") -> SegmentationDataset:
+        """Open the data set (see `segood.data.open_dataset` for what can go wrong)."""
+        from segood.data import open_dataset
+
+        return open_dataset(
+            self.name, Path(data_root) / self.root, self.split, resize=self.resize, **self.options
+        )

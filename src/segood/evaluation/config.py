@@ -1,0 +1,54 @@
+"""How a configuration describes an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from segood.checks import check_unit_interval
+from segood.data.config import DatasetConfig
+from segood.errors import UsageError
+
+
+@dataclass
+class MetaConfig:
+    """How false alarms are filtered.
+
+    Args:
+        protocol: `group` holds whole images out, `leave-one-out` single segments (the paper).
+        preset: `paper` repeats the published choices (one scaler, penalised intercept).
+        probability_threshold: a segment is removed where its false-positive probability reaches this.
+    """
+
+    protocol: Literal["group", "leave-one-out"] = "group"
+    preset: Literal["paper"] | None = None
+    probability_threshold: float = 0.5
+
+
+@dataclass
+class EvaluationConfig:
+    """What is evaluated, and how.
+
+    Args:
+        datasets: OoD test sets by a short key.
+        closed_set: data sets of the original task by a short key, for the mIoU before and after.
+        score: OoD score, see `segood.scores.list_scores`.
+        threshold: a pixel is OoD where the score reaches this.
+        meta: false-alarm filter.
+        gallery_frames: frames per data set shown in the report.
+    """
+
+    datasets: dict[str, DatasetConfig] = field(default_factory=dict)
+    closed_set: dict[str, DatasetConfig] = field(default_factory=dict)
+    score: str = "entropy"
+    threshold: float = 0.7
+    meta: MetaConfig = field(default_factory=MetaConfig)
+    gallery_frames: int = 12
+
+    def check(self) -> None:
+        """Raise `UsageError` where a value breaks its rule."""
+        if self.score == "entropy":
+            check_unit_interval("threshold", self.threshold)
+        check_unit_interval("meta.probability_threshold", self.meta.probability_threshold)
+        if self.gallery_frames < 0:
+            raise UsageError(f"`gallery_frames` must not be negative; got {self.gallery_frames}")

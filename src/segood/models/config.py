@@ -1,0 +1,34 @@
+"""How a configuration names a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segood.models.adapter import SegmentationModel
+
+
+@dataclass
+class ModelConfig:
+    """A network and its weights.
+
+    Args:
+        name: a known network (for example espnetv2, torchvision), or the path of a checkpoint that segood wrote.
+        checkpoint: file with weights; random ones where not given.
+        num_classes: classes of the output; those of the checkpoint or network where not given.
+        options: further options of the network (for example `scale: 2.0`, `arch: deeplabv3_resnet50`).
+    """
+
+    name: str = "espnetv2"
+    checkpoint: str | None = None
+    num_classes: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def load(self, device: str = "cpu") -> SegmentationModel:
+        """Build the network and load its weights (see `segood.load_model` for what can go wrong)."""
+        from segood.models import load_model
+
+        return load_model(
+            self.name, self.checkpoint, num_classes=self.num_classes, device=device, **self.options
+        )

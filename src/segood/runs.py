@@ -1,0 +1,112 @@
+"""Run directories: one folder that tells by itself what was run and what came out.
+
+    config.yaml  environment.json  metrics.json  checkpoints/  segments.parquet  meta.json
+    gallery/  figures/  report.html
+
+In: a path, a configuration. Out: the claimed folder and the two files that describe the run.
+"""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segood.errors import DataError, UsageError
+from segood.files import write_json, write_text
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+METRICS = "metrics.json"
+SEGMENTS = "segments.parquet"
+META = "meta.json"
+GALLERY = "gallery"
+CHECKPOINTS = "checkpoints"
+START = f"{CHECKPOINTS}/start.safetensors"
+FINAL = f"{CHECKPOINTS}/model.safetensors"
+
+_PACKAGES = ("segood", "torch", "torchvision", "lightning", "numpy", "scipy", "scikit-learn", "pandas")
+
+
+def claim_run(path: str | Path, *, resume: bool = False) -> Path:
+    """Create a run directory, or accept an empty one.
+
+    Args:
+        path: the folder.
+        resume: accept a folder that holds a run, to go on with it.
+
+    Raises:
+        UsageError: the folder holds another run (or anything else) and `resume` is off.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file; the output must be a folder")
+    holds = next(iter(sorted(p.name for p in path.iterdir())), None) if path.exists() else None
+    if holds and not resume:
+        what = "already holds another run" if (path / CONFIG).exists() else f"is not empty (it holds {holds})"
+        raise UsageError(f"output folder {path} {what}; choose another --out, or remove it, or --resume it")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def command_line() -> str:
+    """Return the command that started this process, as one would type it."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["segood" if program in ("__main__.py", "segood") else program, *sys.argv[1:]])
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions, platform and time: what a reader needs to repeat the run."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command_line(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "packages": versions,
+    }
+
+
+def write_description(run: Path, config: dict[str, Any]) -> None:
+    """Write `config.yaml` (resolved, so that it repeats the run) and `environment.json`."""
+    write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False))
+    write_json(run / ENVIRONMENT, describe_environment())
+
+
+def read_config(run: str | Path) -> dict[str, Any]:
+    """Return the configuration a run was started with.
+
+    Raises:
+        DataError: `run` is no run directory.
+    """
+    path = Path(run) / CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{run} is no run directory: {path} cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, dict):
+        raise DataError(f"{path} does not hold a configuration")
+    return config
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} × {names[0]}" if names else platform.processor()

@@ -1,0 +1,138 @@
+"""How a configuration describes a training; the defaults are the paper's recipe (section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from segood.checks import check_unit_interval
+from segood.data.config import DatasetConfig
+from segood.errors import UsageError
+from segood.evaluation.config import EvaluationConfig
+from segood.models.config import ModelConfig
+
+
+@dataclass
+class ProxyConfig:
+    """The stand-ins for unknown objects.
+
+    Args:
+        dataset: the proxy set (`coco_proxies`; its options: excluded, min_side, background, cache).
+        ratio: proxies drawn afresh each epoch, per street image (paper: 0.1).
+        mode: `images` puts whole proxy images into the batches (the paper), `paste` pastes their
+            objects into the street scenes.
+        validation_share: share of the proxies held out for the in/out entropy after each epoch.
+    """
+
+    dataset: DatasetConfig
+    ratio: float = 0.1
+    mode: Literal["images", "paste"] = "images"
+    validation_share: float = 0.1
+
+
+@dataclass
+class LossConfig:
+    """The objective, see `segood.training.EntropyMaximizationLoss`.
+
+    Args:
+        ood_weight: λ in [0, 1]; 0 is ordinary training.
+        normalization: `pooled` (the published networks) or `distribution` (the equation).
+    """
+
+    ood_weight: float = 0.9
+    normalization: Literal["pooled", "distribution"] = "pooled"
+
+
+@dataclass
+class AugmentationConfig:
+    """Random changes of a training sample.
+
+    Args:
+        crop_size: rows and columns of the random crop.
+        scale_range: street images are scaled by a random factor in this range before the crop.
+        flip: probability of a horizontal flip.
+        brightness: largest relative change of brightness.
+    """
+
+    crop_size: tuple[int, int] = (480, 480)
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.5
+    brightness: float = 0.0
+
+
+@dataclass
+class OptimizerConfig:
+    """The optimiser; its state is kept over all epochs.
+
+    Args:
+        name: `adam`, `adamw` or `sgd` (momentum 0.9).
+        lr: learning rate.
+        weight_decay: L2 penalty (decoupled for adamw).
+        schedule: `constant`, or `poly` (falls to 0 with power 0.9).
+        freeze_batch_norm: keep the batch-norm statistics of the start weights.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 1e-5
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "poly"] = "constant"
+    freeze_batch_norm: bool = False
+
+
+@dataclass
+class TrainConfig:
+    """One training run.
+
+    Args:
+        street: in-distribution training images.
+        model: network and start weights.
+        proxies: stand-ins for unknown objects; none for ordinary training.
+        validation: in-distribution images for the mIoU after each epoch.
+        loss: objective.
+        augmentation: random changes.
+        optimizer: optimiser.
+        evaluation: what `segood evaluate` will do with the run, unless told otherwise there.
+        data_root: folder that relative data set roots lie under.
+        epochs: passes over the street images.
+        batch_size: samples per step.
+        num_workers: processes that load data; 0 loads in the main one.
+        seed: fixes weights, draws, crops and order.
+        trainer: further arguments of `lightning.Trainer` (accelerator, devices, precision, …).
+    """
+
+    street: DatasetConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    proxies: ProxyConfig | None = None
+    validation: DatasetConfig | None = None
+    loss: LossConfig = field(default_factory=LossConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    data_root: str = "."
+    epochs: int = 4
+    batch_size: int = 8
+    num_workers: int = 2
+    seed: int = 0
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise `UsageError` where a value breaks its rule."""
+        check_unit_interval("loss.ood_weight", self.loss.ood_weight)
+        check_unit_interval("augmentation.flip", self.augmentation.flip)
+        self.evaluation.check()
+        for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+            if value < 1:
+                raise UsageError(f"`{name}` must be at least 1; got {value}")
+        if self.num_workers < 0:
+            raise UsageError(f"`num_workers` must not be negative; got {self.num_workers}")
+        if self.optimizer.lr <= 0:
+            raise UsageError(f"`optimizer.lr` must be positive; got {self.optimizer.lr}")
+        if self.proxies is not None:
+            check_unit_interval("proxies.validation_share", self.proxies.validation_share)
+            if self.proxies.ratio < 0:
+                raise UsageError(f"`proxies.ratio` must not be negative; got {self.proxies.ratio}")
+        elif self.loss.ood_weight > 0:
+            raise UsageError(
+                f"`loss.ood_weight` is {self.loss.ood_weight} but there are no `proxies`; "
+                "give a proxy data set, or set loss.ood_weight to 0 for ordinary training"
+            )

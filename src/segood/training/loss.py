@@ -1,0 +1,122 @@
+"""The entropy-maximisation objective.
+
+In: logits (N,C,H,W) and a target (N,H,W) of train ids, `OOD` and `IGNORE`. Out: a scalar.
+
+    L = (1-λ) · E_in[ -log f_y(x) ]  +  λ · E_out[ -1/q · Σ_j log f_j(x') ]
+
+Source: Chan, Rottmann, Gottschalk, ICCV 2021, arXiv 2012.06575, eq. 2-4. The second term is
+minimal, log q, exactly where the softmax is uniform, that is where its entropy is maximal.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segood.checks import check_choice, check_logits, check_target, check_unit_interval
+from segood.errors import UsageError
+from segood.types import IGNORE, OOD
+
+Normalization = Literal["distribution", "pooled"]
+
+
+class LossTerms(NamedTuple):
+    """Sums over pixels and their counts, so that they can be added over ranks before dividing.
+
+    Attributes:
+        in_sum: scalar, sum of -log f_y over in-distribution pixels.
+        in_count: scalar int64, number of in-distribution pixels.
+        ood_sum: scalar, sum of -1/q Σ_j log f_j over OoD pixels.
+        ood_count: scalar int64, number of OoD pixels.
+    """
+
+    in_sum: Tensor
+    in_count: Tensor
+    ood_sum: Tensor
+    ood_count: Tensor
+
+    @property
+    def in_mean(self) -> Tensor:
+        """Mean cross-entropy of the in-distribution pixels, 0 without any."""
+        return self.in_sum / self.in_count.clamp(min=1)
+
+    @property
+    def ood_mean(self) -> Tensor:
+        """Mean cross-entropy of the OoD pixels against the uniform distribution, 0 without any."""
+        return self.ood_sum / self.ood_count.clamp(min=1)
+
+
+def loss_terms(logits: Float[Tensor, "n c h w"], target: Int[Tensor, "n h w"]) -> LossTerms:
+    """Return both sums of the objective and their pixel counts.
+
+    Args:
+        logits: (N,C,H,W), finite; computed in float32 at least.
+        target: (N,H,W) integer; train ids 0..C-1, `OOD` or `IGNORE`.
+
+    Raises:
+        UsageError: shapes do not match, or a target value is none of those.
+    """
+    check_logits(logits)
+    check_target(target, logits)
+    classes = logits.shape[1]
+    target = target.long()
+    ood = target == OOD
+    counted = target < classes
+    unknown = ~(counted | ood | (target == IGNORE)) | (target < 0)
+    if unknown.any():
+        value = int(target[unknown][0])
+        raise UsageError(
+            f"`target` may hold train ids 0..{classes - 1}, {OOD} (OoD) and {IGNORE} (ignore); got {value}"
+        )
+    log_probs = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
+    in_sum = F.nll_loss(log_probs, torch.where(counted, target, IGNORE), ignore_index=IGNORE, reduction="sum")
+    ood_sum = -torch.where(ood, log_probs.mean(dim=1), 0.0).sum()
+    return LossTerms(in_sum, counted.sum(), ood_sum, ood.sum())
+
+
+class EntropyMaximizationLoss(nn.Module):
+    """Weigh cross-entropy on known pixels against cross-entropy to uniform on OoD pixels.
+
+    Args:
+        ood_weight: λ in [0, 1]. λ = 0 is ordinary cross-entropy training.
+        normalization: what the two expectations are taken over.
+            `"pooled"` (how the published networks were trained): one mean over all labelled pixels
+            of both kinds, so the rarer OoD pixels weigh less; with one proxy in ten images and a
+            third of a proxy covered by objects, λ = 0.9 weighs like λ ≈ 0.2 under
+            `"distribution"` (the paper's equation): each mean over its own pixels, 0 without any.
+
+    Example:
+        >>> import math, torch
+        >>> loss = EntropyMaximizationLoss(ood_weight=0.9, normalization="distribution")
+        >>> logits = torch.zeros(1, 4, 1, 2)  # uniform softmax
+        >>> target = torch.tensor([[[2, 254]]])  # one known pixel, one OoD pixel
+        >>> math.isclose(loss(logits, target).item(), math.log(4), rel_tol=1e-6)
+        True
+    """
+
+    def __init__(self, ood_weight: float = 0.9, normalization: Normalization = "pooled") -> None:
+        super().__init__()
+        check_unit_interval("ood_weight", ood_weight)
+        check_choice("normalization", normalization, get_args(Normalization))
+        self.ood_weight = ood_weight
+        self.normalization = normalization
+
+    def forward(self, logits: Float[Tensor, "n c h w"], target: Int[Tensor, "n h w"]) -> Float[Tensor, ""]:
+        """Return the objective for logits (N,C,H,W) and target (N,H,W); 0 if every pixel is ignored."""
+        return self.combine(loss_terms(logits, target))
+
+    def combine(self, terms: LossTerms) -> Tensor:
+        """Return the objective from sums and counts (of one process, or added over several)."""
+        known, unknown = 1.0 - self.ood_weight, self.ood_weight
+        if self.normalization == "distribution":
+            return known * terms.in_mean + unknown * terms.ood_mean
+        pixels = (terms.in_count + terms.ood_count).clamp(min=1)
+        return (known * terms.in_sum + unknown * terms.ood_sum) / pixels
+
+    def extra_repr(self) -> str:
+        """Show the parameters in the module's text form."""
+        return f"ood_weight={self.ood_weight}, normalization={self.normalization!r}"

@@ -1,0 +1,138 @@
+"""Which samples one epoch consists of: every street image, plus a fresh random draw of proxies.
+
+In: counts, ratio, mode, seed, epoch. Out: a list of `Item`s, a pure function of those, so that an
+interrupted training continues with the very samples it would have seen.
+Source: paper, section 4 (2975 street images and 297 proxies per epoch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from segood.errors import UsageError
+
+MixMode = Literal["images", "paste"]
+_DRAW, _ORDER, _ITEM = 1, 2, 3  # independent random streams of one seed
+
+
+class Item(NamedTuple):
+    """One training sample to be made.
+
+    Attributes:
+        kind: `street` or `proxy`.
+        index: index in the street or proxy data set.
+        seed: fixes crop, flip and pasting of this sample in this epoch.
+        pasted: proxy indices whose objects are pasted into this street image.
+    """
+
+    kind: Literal["street", "proxy"]
+    index: int
+    seed: int
+    pasted: tuple[int, ...] = ()
+
+
+def draw_proxies(num_proxies: int, num_drawn: int, *, seed: int, epoch: int) -> list[int]:
+    """Return the proxies of one epoch, drawn without replacement over epochs.
+
+    The proxies are dealt from one shuffled deck after the other: none returns before all have
+    been drawn, then the deck is shuffled anew.
+
+    Args:
+        num_proxies: size of the proxy set, ≥ 1.
+        num_drawn: draws per epoch, ≥ 0; may exceed `num_proxies`.
+        seed: of the training.
+        epoch: from 0.
+
+    Returns:
+        `num_drawn` indices in 0..num_proxies-1, in random order.
+
+    Example:
+        >>> first, second = (draw_proxies(6, 3, seed=0, epoch=e) for e in (0, 1))
+        >>> sorted(first + second)
+        [0, 1, 2, 3, 4, 5]
+    """
+    if num_proxies < 1:
+        raise UsageError("the proxy set is empty; nothing can be drawn from it")
+    start, stop = epoch * num_drawn, (epoch + 1) * num_drawn
+    drawn: list[int] = []
+    for deck in range(start // num_proxies, -(-stop // num_proxies)):
+        order = np.random.default_rng((seed, _DRAW, deck)).permutation(num_proxies)
+        first = deck * num_proxies
+        drawn += order[max(start - first, 0) : stop - first].tolist()
+    return drawn
+
+
+def plan_epoch(
+    num_street: int, num_proxies: int, *, ratio: float, mode: MixMode, seed: int, epoch: int
+) -> list[Item]:
+    """Return the shuffled samples of one epoch.
+
+    Args:
+        num_street: street images; each is used once.
+        num_proxies: proxies to draw from; 0 for training without.
+        ratio: drawn proxies per street image (paper: 0.1).
+        mode: `images` puts each drawn proxy into the epoch as an image of its own (the paper);
+            `paste` pastes the objects of each drawn proxy into one of the street images.
+        seed: of the training.
+        epoch: from 0.
+
+    Returns:
+        `num_street` items, in mode `images` plus round(ratio · num_street) proxies.
+    """
+    order = np.random.default_rng((seed, _ORDER, epoch))
+    drawn = (
+        draw_proxies(num_proxies, round(ratio * num_street), seed=seed, epoch=epoch)
+        if num_proxies and ratio
+        else []
+    )
+    pasted: dict[int, tuple[int, ...]] = {}
+    if mode == "paste" and drawn:
+        hosts = order.permutation(num_street)
+        for position, proxy in enumerate(drawn):
+            host = int(hosts[position % num_street])
+            pasted[host] = (*pasted.get(host, ()), proxy)
+        drawn = []
+    kinds = [("street", i) for i in range(num_street)] + [("proxy", i) for i in drawn]
+    seeds = np.random.default_rng((seed, _ITEM, epoch)).integers(0, 2**31, size=len(kinds)).tolist()
+    items = [
+        Item(kind, index, item_seed, pasted.get(index, ()) if kind == "street" else ())  # type: ignore[arg-type]
+        for (kind, index), item_seed in zip(kinds, seeds, strict=True)
+    ]
+    return [items[i] for i in order.permutation(len(items))]
+
+
+class EpochSampler(Sampler[Item]):
+    """Yield the items of `plan_epoch`; `set_epoch` moves on (Lightning calls it).
+
+    Args:
+        num_street, num_proxies, ratio, mode, seed: as in `plan_epoch`.
+    """
+
+    def __init__(self, num_street: int, num_proxies: int, *, ratio: float, mode: MixMode, seed: int) -> None:
+        self.num_street, self.num_proxies = num_street, num_proxies
+        self.ratio, self.mode, self.seed = ratio, mode, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(
+            plan_epoch(
+                self.num_street,
+                self.num_proxies,
+                ratio=self.ratio,
+                mode=self.mode,
+                seed=self.seed,
+                epoch=self.epoch,
+            )
+        )
+
+    def __len__(self) -> int:
+        extra = self.mode == "images" and self.num_proxies > 0
+        return self.num_street + (round(self.ratio * self.num_street) if extra else 0)
