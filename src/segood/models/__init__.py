@@ -1,1 +1,46 @@
+"""Networks: image (N,3,H,W) in [0,1] -> logits (N,q,H,W), whatever the network.
 
+`load_model` gives a `SegmentationModel` from a name, a file or a module of the user's;
+`save_model` writes weights and everything needed to build the network again. PyTorch is imported
+with the first name taken from here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segood.models.adapter import SegmentationModel as SegmentationModel
+    from segood.models.checkpoints import load_state_dict_file as load_state_dict_file
+    from segood.models.checkpoints import load_weights as load_weights
+    from segood.models.checkpoints import model_header as model_header
+    from segood.models.checkpoints import save_model as save_model
+    from segood.models.espnetv2 import ESPNetv2 as ESPNetv2
+    from segood.models.preprocessing import Preprocessing as Preprocessing
+    from segood.models.registry import list_models as list_models
+    from segood.models.registry import load_model as load_model
+
+_HOMES = {
+    "ESPNetv2": "espnetv2",
+    "Preprocessing": "preprocessing",
+    "SegmentationModel": "adapter",
+    "list_models": "registry",
+    "load_model": "registry",
+    "load_state_dict_file": "checkpoints",
+    "load_weights": "checkpoints",
+    "model_header": "checkpoints",
+    "save_model": "checkpoints",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,248 @@
+"""One face for every segmentation network: RGB in [0,1] (N,3,H,W) -> logits (N,q,H,W).
+
+The adapter normalises the images, runs the network, takes the logits out of whatever it returns,
+checks their shape, drops channels that are no classes, and resizes to the size of the images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from segood.errors import UsageError
+from segood.models.preprocessing import Preprocessing
+
+PROBE_SIZE = (65, 97)
+"""Size of the probing image: odd, so that networks that only take multiples of 32 are found early."""
+
+
+class SegmentationModel(nn.Module):
+    """Wrap any segmentation network.
+
+    Args:
+        network: maps normalised images (N,3,H,W) to logits (N,C,h,w): a tensor, a dict with `out`
+            or `logits`, or an object with `logits`. Its parameters are those of the model.
+        num_classes: number of classes q, at least 2.
+        class_names: q names; `class_0`, ... when None.
+        preprocessing: normalisation and working size; ImageNet's, any size, when None.
+        drop_channels: trailing channels of the network that are no classes: C = q + drop_channels.
+        name: name of the network in `list_models`, or None for a network of the user's.
+        options: what, besides `num_classes`, the named network was built with; needed to build it again.
+
+    Attributes:
+        network, num_classes, class_names, preprocessing, drop_channels, name, options: as given.
+
+    Raises:
+        UsageError: an argument breaks its rule.
+
+    Example:
+        >>> model = SegmentationModel(nn.Conv2d(3, 4, 3, stride=2), num_classes=4)
+        >>> model(torch.rand(2, 3, 65, 97)).shape
+        torch.Size([2, 4, 65, 97])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        num_classes: int,
+        class_names: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+        drop_channels: int = 0,
+        name: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(network, nn.Module):
+            raise UsageError(f"`network` must be a torch.nn.Module; got {type(network).__name__}")
+        if num_classes < 2:
+            raise UsageError(f"`num_classes` must be at least 2; got {num_classes}")
+        if drop_channels < 0:
+            raise UsageError(f"`drop_channels` must not be negative; got {drop_channels}")
+        if class_names is None:
+            class_names = [f"class_{i}" for i in range(num_classes)]
+        if len(class_names) != num_classes:
+            raise UsageError(
+                f"`class_names` must hold num_classes={num_classes} names; got {len(class_names)}"
+            )
+        self.network = network
+        self.name = name
+        self.options: dict[str, Any] = dict(options or {})
+        self.num_classes = num_classes
+        self.class_names = tuple(str(n) for n in class_names)
+        self.preprocessing = preprocessing or Preprocessing()
+        self.drop_channels = drop_channels
+        # buffers move with the module; not persistent: the state dict is the network's alone
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(self.preprocessing.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(self.preprocessing.std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n q h w"]:
+        """Compute logits.
+
+        Args:
+            images: float (N,3,H,W), RGB in [0,1], on the model's device; any H and W the network takes.
+
+        Returns:
+            Logits (N,q,H,W), float32 or wider, at the size of `images`.
+
+        Raises:
+            UsageError: `images` has the wrong shape or type, or the network returns something that is
+                no logits map of `num_classes + drop_channels` channels.
+        """
+        return _resize(self.network_logits(images), (images.shape[2], images.shape[3]))
+
+    def network_logits(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n q i j"]:
+        """Compute logits as `forward` does, but at the network's own output size."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise UsageError(f"`images` must have shape (N,3,H,W); got {tuple(images.shape)}")
+        if not images.is_floating_point():
+            raise UsageError(f"`images` must be floating point in [0,1]; got {images.dtype}; divide by 255")
+        output = self.network((images - self.mean).div_(self.std))
+        logits = extract_logits(output)
+        self._check(logits, images)
+        if self.drop_channels:
+            logits = logits[:, : self.num_classes]
+        # in half precision the resizing, and the softmax after it, would lose what the network knows
+        return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+    def predict_logits(
+        self, image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int] | None = None
+    ) -> Float[Tensor, "q h w"]:
+        """Compute the logits of one image, without gradient, in evaluation mode.
+
+        The image is resized to the model's working size, if it has one; the logits are resized
+        once, from the network's output to `size`. The mode (training, evaluation) of every
+        submodule is as before afterwards.
+
+        Args:
+            image: uint8 (H,W,3), RGB.
+            size: (rows, columns) of the result; None means those of `image`.
+
+        Returns:
+            Logits (q,H,W), on the model's device.
+
+        Raises:
+            UsageError: as `forward`.
+
+        Example:
+            >>> model = SegmentationModel(nn.Conv2d(3, 4, 3, stride=2), num_classes=4)
+            >>> model.predict_logits(np.zeros((65, 97, 3), np.uint8)).shape
+            torch.Size([4, 65, 97])
+        """
+        images = self.preprocessing.prepare(image)[None].to(self.mean.device)
+        with torch.no_grad(), evaluation_mode(self):
+            logits = self.network_logits(images)
+            return _resize(logits, size or image.shape[:2])[0]
+
+    def extra_repr(self) -> str:
+        """Name what `print(model)` shows besides the network."""
+        return f"name={self.name!r}, num_classes={self.num_classes}, options={self.options}"
+
+    def _check(self, logits: Tensor, images: Tensor) -> None:
+        given, expected = tuple(logits.shape), self.num_classes + self.drop_channels
+        n = images.shape[0]
+        if logits.ndim == 4 and given[:2] == (n, expected) and logits.is_floating_point():
+            return
+        dropped = f" + drop_channels={self.drop_channels}" if self.drop_channels else ""
+        rule = f"(N,C,h,w) with N={n}, C={expected} (num_classes={self.num_classes}{dropped})"
+        hint = ""
+        if logits.ndim == 4 and given[3] == expected:
+            hint = "; the classes are on the last axis, move them to axis 1"
+        elif logits.ndim == 3 and given[0] in (n, expected):
+            hint = "; the batch or class axis is missing: give logits, not predicted classes"
+        elif logits.ndim == 4 and given[0] == n and given[1] >= 2 and given[1] != expected:
+            hint = f"; pass num_classes={given[1]}"
+            if given[1] > expected:
+                hint += f", or drop_channels={given[1] - self.num_classes} if the last ones are no classes"
+        network = type(self.network).__name__
+        raise UsageError(
+            f"network {network} must give floating-point logits of shape {rule}; "
+            f"got {given}, {logits.dtype}{hint}"
+        )
+
+
+def extract_logits(output: Any) -> Tensor:
+    """Take the logits out of a network's output.
+
+    Args:
+        output: tensor, mapping with `out` or `logits`, or object with attribute `logits` or `out`.
+
+    Raises:
+        UsageError: none of these.
+
+    Example:
+        >>> extract_logits({"out": torch.zeros(1, 2, 3, 3), "aux": None}).shape
+        torch.Size([1, 2, 3, 3])
+    """
+    found = output
+    for key in ("out", "logits"):
+        if isinstance(found, Tensor):
+            return found
+        found = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
+    if isinstance(found, Tensor):
+        return found
+    has = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+    raise UsageError(
+        "the network must return a logits tensor, a dict with `out` or an object with `logits`; "
+        f"got {type(output).__name__}{has}"
+    )
+
+
+def probe_num_channels(network: nn.Module, preprocessing: Preprocessing | None = None) -> int:
+    """Count the channels of a network's logits with one forward of a small grey image.
+
+    Args:
+        network: as for `SegmentationModel`; run in evaluation mode on the device of its parameters.
+        preprocessing: its working size, if any, is the size of the image; 65×97 otherwise.
+
+    Raises:
+        UsageError: the forward fails, or its output is no (N,C,h,w) map; the message says what to declare.
+    """
+    parameter = next(network.parameters(), None)
+    device = None if parameter is None else parameter.device
+    size = (preprocessing and preprocessing.working_size) or PROBE_SIZE
+    image = torch.zeros((1, 3, *size), device=device)
+    with torch.no_grad(), evaluation_mode(network):
+        try:
+            output = network(image)
+        except Exception as error:  # anything may happen in a network of the user's
+            reason = " ".join(str(error).split())
+            raise UsageError(
+                f"network {type(network).__name__} failed on a probing image of shape {tuple(image.shape)}: "
+                f"{type(error).__name__}: {reason}; "
+                "pass num_classes, and preprocessing with a working_size it takes"
+            ) from error
+    logits = extract_logits(output)
+    if logits.ndim != 4 or logits.shape[0] != 1 or logits.shape[1] < 2:
+        raise UsageError(
+            f"network {type(network).__name__} must give logits of shape (N,C,h,w) with C ≥ 2; "
+            f"got {tuple(logits.shape)} for an image of shape {tuple(image.shape)}"
+        )
+    return logits.shape[1]
+
+
+@contextlib.contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Switch `module` to evaluation mode; afterwards every submodule is in its own mode again."""
+    training = [m for m in module.modules() if m.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m in training:
+            m.training = True
+
+
+def _resize(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    if tuple(logits.shape[-2:]) == tuple(size):
+        return logits
+    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
