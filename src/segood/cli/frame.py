@@ -1,0 +1,158 @@
+"""What all verbs share: parsing with one-line errors, exit codes, progress bars, output.
+
+A verb module offers `build_parser() -> ArgumentParser` and `run(arguments) -> None`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+import traceback
+import typing
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from segood.errors import SegoodError, UsageError
+
+
+def make_parser(verb: str, description: str, example: str) -> ArgumentParser:
+    """Return a parser with `--config`, `--debug` and an example in its help."""
+    parser = ArgumentParser(
+        prog=f"segood {verb}",
+        description=f"{description}\n\nexample:\n  {example}",
+        exit_on_error=False,
+        print_config=True,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def add_config(parser: ArgumentParser) -> None:
+    """Add `--config`: a YAML file, or the name of one that comes with segood."""
+    names = ", ".join(sorted(shipped_configs()))
+    parser.add_argument("--config", action="config", help=f"YAML file, or one of segood's own: {names}")
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the configurations that come with segood, by name."""
+    folder = Path(str(resources.files("segood") / "configs"))
+    return {path.stem: path for path in folder.glob("*.yaml")}
+
+
+def run_verb(verb: ModuleType, argv: list[str]) -> int:
+    """Parse, run, and turn errors into one line on stderr and an exit code."""
+    debug = "--debug" in argv
+    try:
+        parser = verb.build_parser()
+        try:
+            arguments = parser.instantiate(parser.parse_args(_named_configs(argv)))
+        except ArgumentError as error:
+            raise UsageError(explain(str(error), known_words(parser, verb))) from error
+        verb.run(arguments)
+    except SegoodError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted; finished work is kept", 1, debug)
+    except BrokenPipeError:
+        return 0  # the reader (head, less) has seen enough
+    except OSError as error:
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1, debug)
+    return 0
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"segood: error: {' '.join(message.split())}\n")
+    return code
+
+
+def _named_configs(argv: list[str]) -> list[str]:
+    """Replace the name of a shipped configuration by its path."""
+    shipped = shipped_configs()
+    words = list(argv)
+    for i, word in enumerate(words):
+        if word == "--config" and i + 1 < len(words):
+            words[i + 1] = _config_path(words[i + 1], shipped)
+        elif word.startswith("--config="):
+            words[i] = f"--config={_config_path(word[9:], shipped)}"
+    return words
+
+
+def _config_path(given: str, shipped: dict[str, Path]) -> str:
+    if Path(given).exists():
+        return given
+    if given in shipped:
+        return str(shipped[given])
+    near = get_close_matches(given, shipped, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else f"; segood's own are {', '.join(sorted(shipped))}"
+    raise UsageError(f"configuration {given!r} does not exist{hint}")
+
+
+def known_words(parser: ArgumentParser, verb: ModuleType) -> set[str]:
+    """Return all option names of a verb, the nested fields of its configuration included."""
+    words = {w.lstrip("-") for action in parser._actions for w in action.option_strings}
+    words |= {part for word in words for part in word.split(".")}
+    for config in getattr(verb, "CONFIGS", ()):
+        words |= set(_fields(config))
+    return words - {""}
+
+
+def _fields(config: type) -> Iterable[str]:
+    for name, hint in typing.get_type_hints(config).items():
+        yield name
+        for part in (hint, *typing.get_args(hint)):
+            if dataclasses.is_dataclass(part) and isinstance(part, type):
+                yield from _fields(part)
+
+
+def explain(message: str, known: set[str]) -> str:
+    """Turn a parser's message into one line that names the unknown key and the nearest valid one.
+
+    Example:
+        >>> explain("Option 'los.ood_weight' is not accepted", {"loss", "ood_weight"})
+        "unknown key 'los' in 'los.ood_weight' (did you mean 'loss'?)"
+    """
+    unknown = re.search(r"unrecognized arguments: --?([^\s=]+)", message) or re.search(
+        r"(?:does not accept option|Option|Key) '([^']+)'(?: is not (?:accepted|expected))?", message
+    )
+    if unknown and not message.startswith("Parser key"):
+        path = unknown[1]
+        wrong = next((part for part in path.split(".") if part not in known), path)
+        near = get_close_matches(wrong, known, n=1)
+        where = f" in '{path}'" if wrong != path else ""
+        return f"unknown key '{wrong}'{where}" + (f" (did you mean '{near[0]}'?)" if near else "")
+    return " ".join(message.split())
+
+
+def progress_bar(what: str, total: int) -> Callable[[], None]:
+    """Show a bar with rate and remaining time on stderr; call the result once per finished item."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=total, desc=what, unit="frame", file=sys.stderr, leave=True, disable=None)
+
+    def tick() -> None:
+        bar.update()
+        if bar.n >= total:
+            bar.close()
+
+    return tick
+
+
+def say(text: str) -> None:
+    """Print a line of output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON, for machines."""
+    say(json.dumps(value, indent=2))
