@@ -57,12 +57,12 @@ class ESPNetv2(nn.Module):
         self.bu_br_l3 = nn.Sequential(nn.BatchNorm2d(d2), nn.PReLU(d2))
         self.bu_br_l4 = nn.Sequential(nn.BatchNorm2d(d3), nn.PReLU(d3))
         self.apply(_initialise)
+        # half the time on a CPU: depth-wise and grouped kernels want the channels innermost
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h w"]:
         """Compute logits at the size of `image`; any size works."""
-        if image.device.type == "cpu":
-            # half the time on a CPU: its depth-wise and grouped kernels want the channels innermost
-            image = image.contiguous(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=torch.channels_last)
         level1, level2, level3, level4 = self.base_net(image)
         x = self.bu_dec_l1(level4)
         x = self.bu_dec_l2(self.bu_br_l2(_join(x, self.merge_enc_dec_l2(level3))))

@@ -52,18 +52,6 @@ class NormAct(nn.Module):
         return self.br(x)
 
 
-class ChannelShuffle(nn.Module):
-    """Interleave `groups` blocks of channels: (g, C/g) becomes (C/g, g)."""
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        return x.reshape(n, self.groups, c // self.groups, h, w).transpose(1, 2).reshape(n, c, h, w)
-
-
 def scaled_size(size: int, scale: float) -> int:
     """Scale a side, rounded up, at least 5.
 
@@ -92,7 +80,7 @@ class PyramidPooling(nn.Module):
         self.projection_layer = ConvNormAct(nin, width, 1)
         self.merge_layer = nn.Sequential(
             NormAct(merged),
-            ChannelShuffle(len(POOLING_SCALES)),
+            nn.ChannelShuffle(len(POOLING_SCALES)),  # (5, width) becomes (width, 5)
             ConvNormAct(merged, width, 3, groups=width),
             nn.Conv2d(width, nout, 1, bias=is_last),
         )
