@@ -1,0 +1,167 @@
+"""Reading images and label maps from disk: content decides, the file's name does not.
+
+In: a path. Out: uint8 arrays, RGB (H,W,3) for images and plain values (H,W) for label maps, or
+one `DataError` that names the file and what to do.
+
+Images are taken as stored: an EXIF orientation is not applied, because label maps and polygon
+annotations refer to the stored pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from segood.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""Suffixes of files taken for images, compared in lower case."""
+
+_FORMAT_SUFFIXES = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
+# All that Pillow's decoders are known to raise on damaged files; DecompressionBombError derives from none.
+_DECODING_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+def sniff_format(path: str | Path) -> str | None:
+    """Return the format a file's first bytes tell: `PNG`, `JPEG`, `WEBP`, or `None` for others.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "photo.png"
+        ...     Image.new("RGB", (4, 4)).save(file, format="JPEG")
+        ...     sniff_format(file)
+        'JPEG'
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            head = handle.read(12)
+    except OSError:
+        return None
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "WEBP"
+    return None
+
+
+def is_misnamed(path: str | Path) -> bool:
+    """Tell whether a file holds another known format than its suffix says."""
+    found = sniff_format(path)
+    return found is not None and Path(path).suffix.lower() not in _FORMAT_SUFFIXES[found]
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (height, width) in pixels from a file's header, without decoding it.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except _DECODING_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image as RGB.
+
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB (16 bits lose their low byte);
+    transparency is dropped, the colours below it stay.
+
+    Args:
+        path: PNG, JPEG, WebP or anything else that Pillow decodes, under any name.
+
+    Returns:
+        uint8 (H,W,3), RGB, 0..255; the caller owns the array.
+
+    Raises:
+        DataError: missing, unreadable, truncated, or of a pixel type that has no 8-bit meaning.
+    """
+    image = _decode(path)
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+            raise DataError(f"{path}: 32-bit grey values outside 0..65535; store the image with 8 or 16 bits")
+        grey = (values >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise DataError(
+            f"{path}: floating-point pixels have no defined brightness; store the image with 8 bits"
+        )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """Read a label map: one value per pixel.
+
+    Accepted are grey maps of 1, 8 or 16 bits, palette images (their indices are the labels) and
+    colour images whose channels are equal.
+
+    Args:
+        path: PNG or another lossless file, under any name.
+
+    Returns:
+        uint8 (H,W), values as stored; the caller owns the array.
+
+    Raises:
+        DataError: missing, unreadable, truncated, JPEG (which alters values), values above 255,
+            or a colour picture in place of labels.
+    """
+    image = _decode(path)
+    if image.format == "JPEG":
+        raise DataError(f"{path}: label maps must be stored without loss, but this is a JPEG; use PNG")
+    if image.mode in ("L", "P", "1"):
+        return np.array(image, np.uint8)
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 255:
+            raise DataError(
+                f"{path}: label values must lie in 0..255, found {values.max()}; "
+                "is this an instance map? use the semantic labels"
+            )
+        return values.astype(np.uint8)
+    if image.mode in ("LA", "RGB", "RGBA"):
+        channels = np.asarray(image)
+        if image.mode == "LA":
+            return channels[..., 0].copy()
+        if (channels[..., 0] == channels[..., 1]).all() and (channels[..., 0] == channels[..., 2]).all():
+            return channels[..., 0].copy()
+        raise DataError(
+            f"{path}: a colour picture, not a label map; use the file that holds one label per pixel"
+        )
+    raise DataError(f"{path}: pixel type {image.mode!r} cannot hold labels; use an 8-bit grey PNG")
+
+
+def _decode(path: str | Path) -> Image.Image:
+    """Open and decode completely, so that a truncated file fails here and not later."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except _DECODING_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: BaseException) -> DataError:
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(f"{path}: cannot be read as an image; the file is damaged or holds something else")
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file (or a link that leads nowhere)")
+    if isinstance(error, IsADirectoryError | PermissionError):
+        return DataError(f"{path}: {error.strerror}")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{path}: damaged or truncated image ({reason}); fetch or export it again")

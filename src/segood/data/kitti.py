@@ -1,0 +1,75 @@
+"""KITTI semantics: `training/image_2/*.png` with `training/semantic/*.png` (Cityscapes label ids).
+
+In: the root folder. Out: closed-set frames with Cityscapes train ids; their sizes vary.
+
+Reference: H. Alhaija et al., "Augmented Reality Meets Computer Vision", IJCV 2018.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segood.data.cityscapes import LABEL_ID_LOOKUP
+from segood.data.dataset import PairedDataset
+from segood.data.index import LayoutIndex, by_stem, image_files, pair, visible_folders
+from segood.data.label_spaces import CITYSCAPES
+from segood.data.splits import check_root, choose_split
+
+EXPECTED = "training/image_2/ and training/semantic/"
+
+
+def kitti_splits(root: Path) -> list[str]:
+    """Return the folders that hold an `image_2/`."""
+    return [folder.name for folder in visible_folders(root) if (folder / "image_2").is_dir()]
+
+
+def index_kitti(root: Path, split: str) -> LayoutIndex:
+    """Pair the frames of a split; sample ids are `{split}/{stem}`."""
+    frames, truth = root / split / "image_2", root / split / "semantic"
+    return pair(
+        by_stem(image_files(frames), frames, prefix=f"{split}/"),
+        by_stem(image_files(truth), truth, prefix=f"{split}/"),
+        "image_2/ with semantic/ (Cityscapes labelIds)",
+    )
+
+
+def open_kitti(
+    root: str | Path,
+    split: str | None = None,
+    *,
+    resize: tuple[int, int] | None = None,
+    allow_unlabelled: bool = False,
+    strict: bool = True,
+) -> PairedDataset:
+    """Open KITTI semantics.
+
+    Args:
+        root: folder that holds `training/`.
+        split: `training` (default) or `testing`, whose labels are not public (`allow_unlabelled=True`).
+        resize: (H,W) to which frames and labels are brought; frames differ in size otherwise.
+        allow_unlabelled: keep frames without label; their target is `None`.
+        strict: raise for files without partner.
+
+    Returns:
+        data set of role `closed_set`; targets hold Cityscapes train ids 0..18 and 255.
+
+    Raises:
+        DataError: missing root, other layout, files without partner, no frames.
+        UsageError: no such split.
+    """
+    folder = check_root("kitti", root, EXPECTED)
+    split = choose_split("kitti", folder, split, kitti_splits(folder), expected=EXPECTED, default="training")
+    return PairedDataset(
+        index_kitti(folder, split),
+        LABEL_ID_LOOKUP,
+        allow_unlabelled=allow_unlabelled,
+        strict=strict,
+        name="kitti",
+        title="KITTI semantics",
+        role="closed_set",
+        protocol="Cityscapes label ids, mapped to 19 train ids",
+        root=folder,
+        split=split,
+        label_space=CITYSCAPES,
+        resize=resize,
+    )

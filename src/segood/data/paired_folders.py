@@ -1,0 +1,40 @@
+"""The layout most sets share: a folder of images beside a folder of label maps.
+
+In: a root folder. Out: a `LayoutIndex`; labels carry the image's stem, plain or with a usual ending.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segood.data.index import LayoutIndex, by_stem, image_files, pair
+from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
+
+IMAGES = "images"
+LABEL_FOLDERS = ("labels_masks", "labels")
+LABEL_ENDINGS = ("_labels_semantic", "_labels", "_label", "_mask", "")
+OOD_MAPPING = {0: IN_DISTRIBUTION, 1: OUT_OF_DISTRIBUTION, 255: IGNORE}
+"""The evaluation values that Fishyscapes and SegmentMeIfYouCan share."""
+
+
+def find_label_folder(root: Path) -> str | None:
+    """Return the name of the folder of label maps under `root`, if there is one."""
+    return next((name for name in LABEL_FOLDERS if (root / name).is_dir()), None)
+
+
+def index_folders(images: Path, labels: Path | None) -> LayoutIndex:
+    """Pair `images/**` with `labels/**` by relative path and stem; colour previews of labels are passed over.
+
+    Args:
+        images: folder of images, searched with its subfolders.
+        labels: folder of label maps, `None` where there is none.
+    """
+    frames = by_stem(image_files(images, recursive=True), images)
+    if labels is None:
+        return pair(frames, {}, f"{images.name}/ without labels")
+    files = [file for file in image_files(labels, recursive=True) if not file.stem.endswith("_color")]
+    exact = {key: file for key, file in by_stem(files, labels).items() if key in frames}
+    rest = [file for file in files if file not in set(exact.values())]
+    # An image called `a_mask` keeps its label `a_mask`; only labels without such a partner lose their ending.
+    ended = {key: file for key, file in by_stem(rest, labels, LABEL_ENDINGS).items() if key not in exact}
+    return pair(frames, {**ended, **exact}, f"{images.name}/ + {labels.name}/")

@@ -1,0 +1,140 @@
+"""All data sets by name.
+
+In: a name, a root folder and options. Out: a `SegmentationDataset`. The table below is the only place that
+knows all layouts; each stands in a module of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from segood.checks import check_choice
+from segood.data.camvid import camvid_splits, open_camvid
+from segood.data.cityscapes import cityscapes_splits, open_cityscapes
+from segood.data.dataset import Role, SegmentationDataset
+from segood.data.fishyscapes import open_fishyscapes
+from segood.data.folder import folder_splits, open_folder
+from segood.data.kitti import kitti_splits, open_kitti
+from segood.data.lost_and_found import lost_and_found_splits, open_lost_and_found
+from segood.data.road_anomaly import open_road_anomaly
+from segood.data.smiyc import open_smiyc
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """How to open one data set.
+
+    Attributes:
+        title: name as people write it.
+        role: what its targets hold.
+        open: `open(root, split, *, resize, **options)`.
+        splits: splits present below a root; empty where the layout has none to choose from.
+    """
+
+    title: str
+    role: Role
+    open: Callable[..., SegmentationDataset]
+    splits: Callable[[Path], list[str]]
+
+    def options(self) -> list[str]:
+        """Return the names of the options that `open` takes beside root, split and resize."""
+        target = self.open.func if isinstance(self.open, partial) else self.open
+        given = self.open.keywords if isinstance(self.open, partial) else {}
+        if target is _open_coco:
+            target = _coco().CocoProxies
+        names = [
+            name for name in inspect.signature(target).parameters if name not in ("root", "split", "resize")
+        ]
+        return [name for name in names if name not in given]
+
+
+def _coco() -> Any:
+    return import_module("segood.data.coco")
+
+
+def _open_coco(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
+    dataset: SegmentationDataset = _coco().CocoProxies(
+        root, **({} if split is None else {"split": split}), **options
+    )
+    return dataset
+
+
+def coco_splits(root: Path) -> list[str]:
+    """Return the splits of a COCO folder: `{split}2017/` with `annotations/instances_{split}2017.json`."""
+    found = sorted((root / "annotations").glob("instances_*2017.json"))
+    return [file.stem.removeprefix("instances_").removesuffix("2017") for file in found]
+
+
+def _none(root: Path) -> list[str]:
+    return []
+
+
+DATASETS: dict[str, DatasetEntry] = {
+    "cityscapes": DatasetEntry("Cityscapes", "closed_set", open_cityscapes, cityscapes_splits),
+    "camvid": DatasetEntry("CamVid", "closed_set", open_camvid, camvid_splits),
+    "kitti": DatasetEntry("KITTI semantics", "closed_set", open_kitti, kitti_splits),
+    "lost_and_found": DatasetEntry("LostAndFound", "ood", open_lost_and_found, lost_and_found_splits),
+    "fishyscapes_static": DatasetEntry(
+        "Fishyscapes Static", "ood", partial(open_fishyscapes, name="fishyscapes_static"), _none
+    ),
+    "fishyscapes_lost_and_found": DatasetEntry(
+        "Fishyscapes Lost & Found", "ood", partial(open_fishyscapes, name="fishyscapes_lost_and_found"), _none
+    ),
+    "road_anomaly": DatasetEntry("RoadAnomaly", "ood", open_road_anomaly, _none),
+    "road_anomaly_21": DatasetEntry(
+        "RoadAnomaly21", "ood", partial(open_smiyc, name="road_anomaly_21"), _none
+    ),
+    "road_obstacle_21": DatasetEntry(
+        "RoadObstacle21", "ood", partial(open_smiyc, name="road_obstacle_21"), _none
+    ),
+    "folder": DatasetEntry("any folder", "ood", open_folder, folder_splits),
+    "coco_proxies": DatasetEntry("COCO proxies", "proxy", _open_coco, coco_splits),
+}
+"""Name to entry, in the order of the documentation."""
+
+
+def open_dataset(
+    name: str,
+    root: str | Path,
+    split: str | None = None,
+    *,
+    resize: tuple[int, int] | None = None,
+    **options: Any,
+) -> SegmentationDataset:
+    """Open a data set by name.
+
+    Args:
+        name: one of `DATASETS`, for example `cityscapes` or `road_anomaly_21`.
+        root: folder of the data set, as its owner ships it.
+        split: part of it; may be left out where only one is present or the layout has none.
+        resize: (H,W) to which frames (bilinear) and labels (nearest) are brought; see `.resolution`.
+        **options: of the data set. `camvid`: labels; `lost_and_found`: protocol, subset; `fishyscapes_*`:
+            source; `folder`: mapping, role, label_space, title; `coco_proxies`: excluded, min_side,
+            background, cache; all but the last: allow_unlabelled.
+
+    Returns:
+        the data set; frames are read when they are asked for.
+
+    Raises:
+        UsageError: unknown name, split or option; the nearest valid one is named.
+        DataError: missing root, other layout, files without partner, no frames.
+
+    Example:
+        >>> open_dataset("cityscape", "data")
+        Traceback (most recent call last):
+        segood.errors.UsageError: `name` must be one of cityscapes, ... (did you mean 'cityscapes'?)
+    """
+    check_choice("name", name, DATASETS)
+    entry = DATASETS[name]
+    known = entry.options()
+    for option in options:
+        check_choice(f"options of {name}", option, known)
+    if resize is not None:
+        options["resize"] = resize
+    return entry.open(root, split, **options)
