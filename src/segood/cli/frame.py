@@ -5,6 +5,7 @@ A verb module offers `build_parser() -> ArgumentParser` and `run(arguments) -> N
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import re
@@ -18,18 +19,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from segood.errors import SegoodError, UsageError
 
 
-def make_parser(verb: str, description: str, example: str) -> ArgumentParser:
-    """Return a parser with `--config`, `--debug` and an example in its help."""
+class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """jsonargparse's help, with the line breaks of the description kept."""
+
+
+def make_parser(verb: str, description: str, example: str, usage: str = "") -> ArgumentParser:
+    """Return a parser with `--debug` and an example in its help."""
     parser = ArgumentParser(
         prog=f"segood {verb}",
+        usage=f"segood {usage or verb} [--option value ...]",
         description=f"{description}\n\nexample:\n  {example}",
+        formatter_class=_HelpFormatter,
         exit_on_error=False,
-        print_config=True,
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
@@ -130,6 +136,10 @@ def explain(message: str, known: set[str]) -> str:
         near = get_close_matches(wrong, known, n=1)
         where = f" in '{path}'" if wrong != path else ""
         return f"unknown key '{wrong}'{where}" + (f" (did you mean '{near[0]}'?)" if near else "")
+    expected = re.search(r"Expected an? (?:<class '([^']+)'>|([^.]+))\. Got value: (.*)", message)
+    if expected:
+        key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+        return f"`{key}` must be of type {expected[1] or expected[2]}; got {expected[3]}"
     return " ".join(message.split())
 
 

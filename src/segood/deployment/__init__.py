@@ -1,1 +1,24 @@
+"""Everything behind one call: the monitor, and the monitor over many images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
+
+if TYPE_CHECKING:
+    from segood.deployment.monitor import Detection as Detection
+    from segood.deployment.monitor import Monitor as Monitor
+    from segood.deployment.monitor import UnknownObject as UnknownObject
+    from segood.deployment.predict import find_images as find_images
+    from segood.deployment.predict import predict_images as predict_images
+
+_HOMES = {
+    "Detection": "monitor",
+    "Monitor": "monitor",
+    "UnknownObject": "monitor",
+    "find_images": "predict",
+    "predict_images": "predict",
+}
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = attach(__name__, _HOMES)

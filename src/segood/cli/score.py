@@ -1,0 +1,44 @@
+"""`segood score`: write OoD score maps, as the public benchmark reads them."""
+
+from __future__ import annotations
+
+from jsonargparse import ArgumentParser, Namespace
+
+from segood.cli.frame import add_config, make_parser, progress_bar, say
+from segood.data.config import DatasetConfig
+from segood.models.config import ModelConfig
+
+CONFIGS = (DatasetConfig, ModelConfig)
+
+
+def build_parser() -> ArgumentParser:
+    """Return the verb's parser."""
+    parser = make_parser(
+        "score",
+        "Write one float16 score map per frame: OUT/anomaly_p/METHOD/DATASET/FRAME.hdf5, array `value`.\n"
+        "Frames without public labels are scored too; finished files are kept when run again.",
+        "segood score --model.name runs/camvid/checkpoints/model.safetensors"
+        " --dataset.name road_anomaly_21 --dataset.root data/road_anomaly_21 --out scores",
+    )
+    add_config(parser)
+    parser.add_argument("--model", type=ModelConfig)
+    parser.add_argument("--dataset", type=DatasetConfig)
+    parser.add_argument("--score", default="entropy", help="OoD score, higher = more unknown")
+    parser.add_argument("--method", type=str | None, default=None, help="folder name; the score's if not given")  # type: ignore[operator]
+    parser.add_argument("--out", required=True, help="folder to write to")
+    return parser
+
+
+def run(arguments: Namespace) -> None:
+    """Write the score maps and say where they are."""
+    from segood.evaluation.score_maps import export_scores
+
+    folder = export_scores(
+        arguments.model.load(),
+        arguments.dataset.open(),
+        arguments.out,
+        score=arguments.score,
+        method=arguments.method,
+        progress=progress_bar,
+    )
+    say(f"score maps: {folder}")

@@ -1,0 +1,185 @@
+"""From a configuration to a trained network in a run directory.
+
+In: `TrainConfig`, an output folder. Out: the folder with `config.yaml`, `environment.json`,
+`checkpoints/start.safetensors` (the network before), `checkpoints/model.safetensors` (after),
+`checkpoints/last.ckpt` (to resume), and CSV and TensorBoard logs under `logs/`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from segood import runs
+from segood.data import Sample, TrainTransform
+from segood.data.dataset import SegmentationDataset
+from segood.errors import DataError, UsageError
+from segood.models import SegmentationModel, save_model
+from segood.training.config import TrainConfig
+from segood.training.mixture import Subset, TrainingMixture, ValidationFrames, split_proxies
+from segood.training.module import OutOfDistributionTraining
+from segood.training.sampling import EpochSampler
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    model: SegmentationModel | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> SegmentationModel:
+    """Train as `config` says and leave a run directory.
+
+    Args:
+        config: everything that fixes the result.
+        out: run directory; must be new or empty, unless `resume`.
+        model: the network to train, instead of the one `config.model` names; trained in place.
+        resume: continue an interrupted run from its last checkpoint.
+        progress: show a progress bar.
+
+    Returns:
+        The trained network, in eval mode.
+
+    Raises:
+        UsageError: a value breaks its rule, or `out` holds another run.
+        DataError: a data set is not what it has to be.
+        CheckpointError: the start weights do not fit.
+    """
+    config.check()
+    street = config.street.open(config.data_root)
+    require_labels(street)
+    proxies, held_out = _open_proxies(config)
+    lightning.seed_everything(config.seed, verbose=False)
+    model = model or config.model.load()
+    check_labels_fit(street, model)
+    out = runs.claim_run(out, resume=resume)
+    last = out / runs.CHECKPOINTS / "last.ckpt"
+    if resume and not last.exists():
+        raise UsageError(f"nothing to resume: {last} does not exist; start without --resume")
+    if not resume:
+        runs.write_description(out, dataclasses.asdict(config))
+        save_model(model, out / runs.START)
+
+    module = OutOfDistributionTraining(model, config.loss, config.optimizer)
+    trainer = _build_trainer(config, out, progress=progress)
+    with warnings.catch_warnings():
+        # a hint about worker counts that the configuration already decides
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*number of training batches.*")
+        trainer.fit(
+            module,
+            train_dataloaders=_training_loader(config, street, proxies),
+            val_dataloaders=_validation_loaders(config, held_out),
+            ckpt_path=str(last) if resume else None,
+            weights_only=False if resume else None,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    save_model(model.eval(), out / runs.FINAL, metadata={"training": dataclasses.asdict(config)})
+    return model
+
+
+def require_labels(dataset: SegmentationDataset) -> None:
+    """Raise `DataError` unless every frame of a training set has a label file."""
+    missing = [record.sample_id for record in dataset.records if record.label is None]
+    if missing and dataset.role != "proxy":
+        raise DataError(
+            f"{dataset.title} at {dataset.root}: {len(missing)} frames have no label, first {missing[0]}; "
+            "training needs labels for all"
+        )
+
+
+def check_labels_fit(dataset: SegmentationDataset, model: SegmentationModel) -> None:
+    """Raise `UsageError` where the labels know more classes than the network."""
+    space = dataset.label_space
+    if space is not None and len(space.class_names) > model.num_classes:
+        raise UsageError(
+            f"{dataset.title} has labels of {len(space.class_names)} classes ({space.name}), "
+            f"the network {model.name} has {model.num_classes} outputs; set model.num_classes, or other labels"
+        )
+
+
+def _open_proxies(config: TrainConfig) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    if config.proxies is None:
+        return (), ()
+    proxies = config.proxies.dataset.open(config.data_root)
+    if proxies.role != "proxy":
+        raise UsageError(f"`proxies.dataset` must be a proxy set such as coco_proxies; got {proxies.name}")
+    train, held_out = split_proxies(len(proxies), config.proxies.validation_share, seed=config.seed)
+    return Subset(proxies, train), Subset(proxies, held_out)
+
+
+def _training_loader(
+    config: TrainConfig, street: Sequence[Sample], proxies: Sequence[Sample]
+) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    augmentation = config.augmentation
+    common = {"flip": augmentation.flip, "brightness": augmentation.brightness}
+    crop = augmentation.crop_size
+    mixture = TrainingMixture(
+        street,
+        proxies,
+        TrainTransform(crop_size=crop, scale_range=augmentation.scale_range, **common),
+        TrainTransform(crop_size=crop, **common),
+    )
+    sampler = EpochSampler(
+        len(street),
+        len(proxies),
+        ratio=config.proxies.ratio if config.proxies else 0.0,
+        mode=config.proxies.mode if config.proxies else "images",
+        seed=config.seed,
+    )
+    return DataLoader(
+        mixture,
+        batch_size=config.batch_size,
+        sampler=sampler,
+        num_workers=config.num_workers,
+        persistent_workers=config.num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _validation_loaders(config: TrainConfig, held_out: Sequence[Sample]) -> list[DataLoader[Any]] | None:
+    sets: list[Sequence[Sample]] = [config.validation.open(config.data_root)] if config.validation else []
+    sets += [held_out] if held_out else []
+    loaders = [DataLoader(ValidationFrames(samples), batch_size=1) for samples in sets]
+    return loaders or None
+
+
+def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightning.Trainer:
+    loggers: list[Logger] = [CSVLogger(out, name="logs", version="csv")]
+    try:
+        loggers.append(TensorBoardLogger(out, name="logs", version="tensorboard"))
+    except ModuleNotFoundError:
+        pass  # TensorBoard is an extra; the CSV log has the same numbers
+    checkpoint = ModelCheckpoint(
+        out / runs.CHECKPOINTS, filename="last", save_top_k=1, monitor=None, enable_version_counter=False
+    )
+    callbacks: list[lightning.Callback] = [checkpoint]
+    if progress:
+        callbacks.append(TQDMProgressBar())
+    settings: dict[str, Any] = {
+        "max_epochs": config.epochs,
+        "logger": loggers,
+        "callbacks": callbacks,
+        "log_every_n_steps": 5,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "enable_progress_bar": progress,
+        "use_distributed_sampler": False,  # the epoch sampler decides who sees what
+        "accelerator": "auto",
+        **config.trainer,
+    }
+    try:
+        return lightning.Trainer(**settings)
+    except TypeError as error:
+        raise UsageError(f"`trainer` holds an argument that lightning.Trainer does not take: {error}") from error

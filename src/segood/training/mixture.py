@@ -1,0 +1,89 @@
+"""Training samples: street crops, whole proxies, or street crops with pasted proxy objects.
+
+In: street and proxy data sets, an `Item` that says what to make. Out: tensors ready to be batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from segood.data import Sample, TrainTransform, paste_objects
+from segood.training.sampling import Item
+
+
+class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
+    """Make training samples from street images and proxies; indexed by `Item`s.
+
+    Args:
+        street: in-distribution samples, targets in train ids and `IGNORE`.
+        proxies: proxy samples, targets with `OOD`; empty for training without.
+        street_transform: crop, scale and flip for street images.
+        proxy_transform: the same for whole proxies.
+    """
+
+    def __init__(
+        self,
+        street: Sequence[Sample],
+        proxies: Sequence[Sample],
+        street_transform: TrainTransform,
+        proxy_transform: TrainTransform,
+    ) -> None:
+        self.street, self.proxies = street, proxies
+        self.street_transform, self.proxy_transform = street_transform, proxy_transform
+
+    def __getitem__(self, item: Item) -> tuple[Tensor, Tensor]:
+        """Return image uint8 (3,h,w) and target int64 (h,w); a pure function of `item`."""
+        if item.kind == "proxy":
+            return self.proxy_transform(self.proxies[item.index], item.seed)
+        sample = self.street[item.index]
+        rng = np.random.default_rng(item.seed)
+        for proxy in item.pasted:
+            sample = paste_objects(sample, self.proxies[proxy], rng)
+        return self.street_transform(sample, item.seed)
+
+
+class Subset(Sequence[Sample]):
+    """Some samples of a data set, by index."""
+
+    def __init__(self, samples: Sequence[Sample], indices: Sequence[int]) -> None:
+        self.samples, self.indices = samples, indices
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        return self.samples[self.indices[index]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def split_proxies(num_proxies: int, share: float, *, seed: int) -> tuple[list[int], list[int]]:
+    """Return (training, validation) indices; validation gets round(share · num_proxies), never all.
+
+    Example:
+        >>> train, held_out = split_proxies(10, 0.2, seed=0)
+        >>> len(train), len(held_out), sorted(train + held_out) == list(range(10))
+        (8, 2, True)
+    """
+    order = np.random.default_rng((seed, 0)).permutation(num_proxies).tolist()
+    held_out = min(round(share * num_proxies), num_proxies - 1)
+    return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+class ValidationFrames(Dataset[tuple[Tensor, Tensor]]):
+    """Whole frames for validation: image uint8 (3,H,W), target int64 (H,W), no randomness."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = samples
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        from torch import from_numpy
+
+        image, target, _ = self.samples[index]
+        assert target is not None, "validation frames have labels"
+        return from_numpy(image.copy()).permute(2, 0, 1).contiguous(), from_numpy(target.astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.samples)
