@@ -1,0 +1,153 @@
+"""The outcome of a run in one sentence and a few tiles, written from its numbers alone.
+
+In: `RunResults`. Out: plain text. The words follow the numbers: what got worse is called worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segood.evaluation.results import RunResults
+from segood.reporting.blocks import closed_set_blocks, model_pair, pixel_blocks, segment_blocks
+from segood.reporting.formats import count, join_words, metric, percent, relative, signed
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline number: what, where, first and last value, the change, and whether it is better."""
+
+    label: str
+    place: str
+    before: str | None
+    after: str
+    change: str | None
+    better: bool | None
+
+
+def outcome(results: RunResults) -> str:
+    """Return what came out, as one sentence.
+
+    Example:
+        >>> outcome(RunResults("r", "", "", 0, "0", [], []))
+        'This run holds no results yet.'
+    """
+    clauses = [
+        clause
+        for clause in (_pixel_clause(results), _segment_clause(results), _closed_clause(results))
+        if clause
+    ]
+    if not clauses:
+        return "This run holds no results yet."
+    text = "; ".join(clauses)
+    return text[0].upper() + text[1:] + "."
+
+
+def tiles(results: RunResults) -> list[Tile]:
+    """Return the headline numbers: average precision and segment errors per data set, mIoU."""
+    found = []
+    for block in pixel_blocks(results):
+        defined = [item.average_precision for _, item in block.rows]
+        change = block.average_precision
+        found.append(
+            Tile(
+                "Average precision",
+                block.dataset.title + ("" if block.score == "entropy" else f" · {block.score}"),
+                metric(defined[0]) if change else None,
+                metric(defined[-1]),
+                signed(change.value) if change and change.value is not None else None,
+                change.better if change else None,
+            )
+        )
+    for block_ in segment_blocks(results):
+        if block_.system is None:
+            continue
+        start, end = block_.system
+        found.append(
+            Tile(
+                "Errors with meta classifier",
+                f"{block_.dataset.title}, false alarms + misses",
+                count(start.errors),
+                count(end.errors),
+                relative(start.errors, end.errors),
+                None if start.errors == end.errors else end.errors < start.errors,
+            )
+        )
+    for closed in closed_set_blocks(results):
+        change = closed.miou
+        values = [item.miou for _, item in closed.rows]
+        found.append(
+            Tile(
+                "mIoU, original task",
+                closed.dataset.title,
+                metric(values[0]) if change else None,
+                metric(values[-1]),
+                signed(change.value) if change and change.value is not None else None,
+                change.better if change else None,
+            )
+        )
+    return found
+
+
+def _pixel_clause(results: RunResults) -> str:
+    pair = model_pair(results)
+    blocks = pixel_blocks(results)
+    if pair is None:
+        parts = [
+            f"{model.title} reaches {metric(item.average_precision)} on {block.dataset.title}"
+            for block in blocks
+            for model, item in block.rows
+            if item.average_precision is not None
+        ]
+        return "in average precision, " + join_words(parts) if parts else ""
+    groups: dict[str, list[str]] = {"higher": [], "lower": [], "the same": []}
+    for block in blocks:
+        change = block.average_precision
+        if change is None or change.value is None:
+            continue
+        word = {True: "higher", False: "lower", None: "the same"}[change.better]
+        by_model = {model.key: item.average_precision for model, item in block.rows}
+        values = f"{metric(by_model[pair[0].key])} → {metric(by_model[pair[1].key])}"
+        groups[word].append(f"{block.dataset.title} ({values})")
+    said = {word: join_words(places) for word, places in groups.items() if places}
+    if not said:
+        return ""
+    verbs = {
+        "higher": "finds unknown objects more reliably than before on",
+        "lower": "finds unknown objects less reliably than before on",
+        "the same": "is unchanged on",
+    }
+    body = " but ".join(f"{verbs[word]} {places}" for word, places in said.items())
+    return f"measured in average precision, the network after training ({pair[1].title}) {body}"
+
+
+def _segment_clause(results: RunResults) -> str:
+    pair = model_pair(results)
+    last = pair[1].key if pair else (results.models[-1].key if results.models else None)
+    items = [
+        s for s in results.segment if s.model == last and s.meta is not None and s.meta.after is not None
+    ]
+    if not items:
+        return ""
+    start = sum(item.before_meta.errors for item in items)
+    end = sum(
+        item.meta.after.errors for item in items if item.meta is not None and item.meta.after is not None
+    )
+    verb = "cuts" if end < start else "raises" if end > start else "leaves"
+    kind = "segment errors (false alarms plus missed objects)"
+    if end == start:
+        return f"the meta classifier leaves {kind} at {count(start)}"
+    return f"the meta classifier {verb} {kind} from {count(start)} to {count(end)} ({relative(start, end)})"
+
+
+def _closed_clause(results: RunResults) -> str:
+    pair = model_pair(results)
+    parts = []
+    for block in closed_set_blocks(results):
+        if pair is None or block.miou is None or block.miou.value is None:
+            continue
+        by_model = {model.key: item for model, item in block.rows}
+        miou = f"{percent(by_model[pair[0].key].miou)} → {percent(by_model[pair[1].key].miou)}"
+        word = {True: "gains", False: "loses", None: "keeps"}[block.miou.better]
+        amount = f" {abs(100 * block.miou.value):.1f} points of" if block.miou.better is not None else " its"
+        parts.append(f"the original task {word}{amount} mIoU on {block.dataset.title} ({miou})")
+    return "; ".join(parts)

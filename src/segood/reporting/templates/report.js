@@ -1,0 +1,77 @@
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const charts = JSON.parse(document.getElementById("charts").textContent);
+  const FONT = getComputedStyle(document.body).fontFamily;
+  const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+
+  // "$after" or "$in/0.3" -> the style sheet's colour, with that opacity
+  function color(word) {
+    const [name, alpha] = word.slice(1).split("/");
+    const hex = getComputedStyle(root).getPropertyValue("--" + name).trim();
+    if (!alpha) return hex;
+    const part = (i) => parseInt(hex.slice(i, i + 2), 16);
+    return `rgba(${part(1)},${part(3)},${part(5)},${alpha})`;
+  }
+  function resolve(value) {
+    if (typeof value === "string") return value.startsWith("$") ? color(value) : value;
+    if (Array.isArray(value)) return value.map(resolve);
+    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v)]));
+    return value;
+  }
+  function layout(own) {
+    const axis = { gridcolor: "$grid", linecolor: "$grid", zerolinecolor: "$muted", tickfont: { color: "$muted", size: 12 }, automargin: true };
+    const title = (a) => (a && a.title ? { ...a.title, font: { color: "$soft", size: 13 }, standoff: 8 } : undefined);
+    return resolve({
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
+      font: { family: FONT, color: "$ink", size: 13 },
+      margin: { l: 48, r: 14, t: 14, b: 40 },
+      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: 13 } },
+      hoverlabel: { bgcolor: "$card", bordercolor: "$muted", font: { color: "$ink", family: FONT } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "$muted", activecolor: "$accent" },
+      ...own,
+      xaxis: { ...axis, ...own.xaxis, title: title(own.xaxis) },
+      yaxis: { ...axis, ...own.yaxis, title: title(own.yaxis) },
+    });
+  }
+  function draw(element) {
+    const chart = charts[element.dataset.chart];
+    Plotly.react(element, resolve(chart.data), layout(chart.layout), CONFIG);
+    element.dataset.drawn = "yes";
+  }
+  const places = [...document.querySelectorAll("[data-chart]")];
+  if (window.Plotly) {
+    places.forEach(draw);
+    const redraw = () => places.forEach(draw);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    addEventListener("beforeprint", () => { root.classList.add("printing"); redraw(); });
+    addEventListener("afterprint", () => { root.classList.remove("printing"); redraw(); });
+  }
+
+  // Pictures enlarge in a dialog; arrow keys walk through all of them.
+  const viewer = document.getElementById("viewer");
+  const buttons = [...document.querySelectorAll(".zoom")];
+  let shown = 0;
+  function show(index) {
+    shown = (index + buttons.length) % buttons.length;
+    const picture = buttons[shown].querySelector("img");
+    viewer.querySelector("img").src = picture.src;
+    viewer.querySelector("img").alt = picture.alt;
+    viewer.querySelector("p").textContent = picture.alt;
+    if (!viewer.open) viewer.showModal();
+  }
+  buttons.forEach((button, index) => button.addEventListener("click", () => show(index)));
+  viewer.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowRight") show(shown + 1);
+    if (event.key === "ArrowLeft") show(shown - 1);
+  });
+  viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
+  viewer.addEventListener("close", () => buttons[shown].focus());
+
+  document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    try { await navigator.clipboard.writeText(source.textContent); button.textContent = "Copied"; }
+    catch { getSelection().selectAllChildren(source); button.textContent = "Selected"; }
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  }));
+})();
