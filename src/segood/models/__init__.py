@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segood.models.adapter import SegmentationModel as SegmentationModel
     from segood.models.checkpoints import load_state_dict_file as load_state_dict_file
-    from segood.models.checkpoints import load_weights as load_weights
     from segood.models.checkpoints import model_header as model_header
     from segood.models.checkpoints import save_model as save_model
     from segood.models.espnetv2 import ESPNetv2 as ESPNetv2
+    from segood.models.matching import load_weights as load_weights
     from segood.models.preprocessing import Preprocessing as Preprocessing
     from segood.models.registry import list_models as list_models
     from segood.models.registry import load_model as load_model
@@ -28,7 +28,7 @@ _HOMES = {
     "list_models": "registry",
     "load_model": "registry",
     "load_state_dict_file": "checkpoints",
-    "load_weights": "checkpoints",
+    "load_weights": "matching",
     "model_header": "checkpoints",
     "save_model": "checkpoints",
 }

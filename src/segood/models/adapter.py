@@ -92,7 +92,7 @@ class SegmentationModel(nn.Module):
             images: float (N,3,H,W), RGB in [0,1], on the model's device; any H and W the network takes.
 
         Returns:
-            Logits (N,q,H,W), float32 or wider, at the size of `images`.
+            Logits (N,q,H,W), float32 or wider, contiguous, at the size of `images`.
 
         Raises:
             UsageError: `images` has the wrong shape or type, or the network returns something that is
@@ -112,7 +112,9 @@ class SegmentationModel(nn.Module):
         if self.drop_channels:
             logits = logits[:, : self.num_classes]
         # in half precision the resizing, and the softmax after it, would lose what the network knows
-        return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        # networks may keep the channels innermost; what follows works class by class
+        return logits.contiguous()
 
     def predict_logits(
         self, image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int] | None = None

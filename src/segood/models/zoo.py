@@ -1,0 +1,101 @@
+"""The networks segood knows by name: how to build each, and what a checkpoint tells about it.
+
+Enters: number of classes and options. Leaves: a network with random weights.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from segood.checks import check_choice
+from segood.models.espnetv2 import ESPNetv2
+from segood.models.espnetv2_encoder import ENCODER_CHANNELS
+
+CITYSCAPES_CLASSES = 19
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One named network.
+
+    Attributes:
+        name: what `load_model` takes.
+        summary: one line for a list.
+        build: `(num_classes, **options) -> (network, drop_channels)`; its keyword-only parameters
+            are the options, with their defaults.
+        infer: `(tensors) -> options and num_classes` as far as the weights tell them.
+        ignored: beginnings of keys of published checkpoints that the network does without.
+    """
+
+    name: str
+    summary: str
+    build: Callable[..., tuple[nn.Module, int]]
+    infer: Callable[[Mapping[str, Tensor]], dict[str, Any]]
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Names of the options, with their defaults."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def build_espnetv2(num_classes: int, *, scale: float = 2.0) -> tuple[nn.Module, int]:
+    """Build ESPNetv2; for 19 classes with the 20th channel that the Cityscapes weights have."""
+    extra = 1 if num_classes == CITYSCAPES_CLASSES else 0
+    return ESPNetv2(num_classes + extra, float(scale)), extra
+
+
+def infer_espnetv2(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell scale and classes from the first and the last convolution."""
+    known: dict[str, Any] = {}
+    first, last = tensors.get("base_net.level1.conv.weight"), tensors.get("bu_dec_l4.merge_layer.3.bias")
+    widths = {channels[0]: scale for scale, channels in ENCODER_CHANNELS.items()}
+    if first is not None and first.shape[0] in widths:
+        known["scale"] = widths[first.shape[0]]
+    if last is not None:
+        known["num_classes"] = CITYSCAPES_CLASSES if len(last) == CITYSCAPES_CLASSES + 1 else len(last)
+    return known
+
+
+def build_torchvision(num_classes: int, *, arch: str = "lraspp_mobilenet_v3_large") -> tuple[nn.Module, int]:
+    """Build any of torchvision's segmentation networks, without pretrained weights or auxiliary head."""
+    check_choice("arch", arch, torchvision.models.list_models(module=torchvision.models.segmentation))
+    network = torchvision.models.get_model(arch, weights=None, weights_backbone=None, num_classes=num_classes)
+    # two thirds of the time per training step on a CPU for the MobileNets, no difference for ResNets
+    return network.to(memory_format=torch.channels_last), 0
+
+
+def infer_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell the classes from the head of DeepLabv3, FCN or LR-ASPP."""
+    for key in ("classifier.low_classifier.weight", "classifier.4.weight"):
+        if key in tensors:
+            return {"num_classes": tensors[key].shape[0]}
+    return {}
+
+
+NETWORKS: dict[str, NetworkEntry] = {
+    entry.name: entry
+    for entry in (
+        NetworkEntry(
+            "espnetv2",
+            "ESPNetv2 (CVPR 2019), small and fast; scale 2.0 or 0.5",
+            build_espnetv2,
+            infer_espnetv2,
+        ),
+        NetworkEntry(
+            "torchvision",
+            "torchvision's segmentation networks; arch as torchvision names them",
+            build_torchvision,
+            infer_torchvision,
+            ignored=("aux_classifier.",),
+        ),
+    )
+}
