@@ -6,8 +6,9 @@ named as in the literature; `get_score` finds it by name. Knows tensors, no file
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
 
 if TYPE_CHECKING:
     from segood.scores.base import Score
@@ -19,20 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MSP", "Energy", "Entropy", "MaxLogit", "Score", "get_score", "list_scores", "normalized_entropy"]
 
-_HOME = {
-    "Score": "base",
-    "Energy": "energy",
-    "Entropy": "entropy",
-    "normalized_entropy": "entropy",
-    "MaxLogit": "max_logit",
-    "MSP": "msp",
-    "get_score": "registry",
-    "list_scores": "registry",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that naming a score does not cost an import of torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+# Lazy, so that naming a score does not cost an import of torch.
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "MSP": "msp",
+        "Energy": "energy",
+        "Entropy": "entropy",
+        "MaxLogit": "max_logit",
+        "Score": "base",
+        "get_score": "registry",
+        "list_scores": "registry",
+        "normalized_entropy": "entropy",
+    },
+)

@@ -6,9 +6,9 @@ Knows arrays, no files and no networks. `names` and `components` work without to
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from segood.lazy import attach
 from segood.segments.components import boundary_mask, label_components
 from segood.segments.names import (
     FEATURE_GROUPS,
@@ -35,9 +35,5 @@ __all__ = [
     "published_names",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: only extracting segments needs torch."""
-    if name not in ("Segments", "extract_segments"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("segood.segments.extract"), name)
+# Lazy, because only extracting segments needs torch.
+__getattr__, __dir__ = attach(__name__, {"Segments": "extract", "extract_segments": "extract"})
