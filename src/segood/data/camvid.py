@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segood.checks import check_choice
 from segood.data.dataset import PairedDataset
-from segood.data.index import LayoutIndex, by_stem, image_files, pair, visible_folders
+from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, visible_folders
 from segood.data.label_spaces import CAMVID11, CAMVID_TO_CAMVID, CAMVID_TO_CITYSCAPES, CITYSCAPES
 from segood.data.lookup import LabelLookup
 from segood.data.splits import check_root, choose_split
@@ -28,7 +28,7 @@ _CHOICES = {
 def camvid_splits(root: Path) -> list[str]:
     """Return the splits: folders that have a sibling of the same name ending in `annot`."""
     names = [folder.name for folder in visible_folders(root)]
-    return [name for name in names if f"{name}annot" in names]
+    return in_split_order(name for name in names if f"{name}annot" in names)
 
 
 def index_camvid(root: Path, split: str) -> LayoutIndex:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segood.data.dataset import PairedDataset
-from segood.data.index import LayoutIndex, by_stem, image_files, pair, visible_folders
+from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, visible_folders
 from segood.data.label_spaces import CITYSCAPES, CITYSCAPES_LABEL_IDS_TO_TRAIN_IDS, CITYSCAPES_TRAIN_IDS
 from segood.data.lookup import LabelLookup
 from segood.data.splits import check_root, choose_split
@@ -26,7 +26,7 @@ _TRAIN_IDS, _LABEL_IDS = "_gtFine_labelTrainIds", "_gtFine_labelIds"
 
 def cityscapes_splits(root: Path) -> list[str]:
     """Return the splits that lie under `leftImg8bit/`."""
-    return [folder.name for folder in visible_folders(root / "leftImg8bit")]
+    return in_split_order(folder.name for folder in visible_folders(root / "leftImg8bit"))
 
 
 def index_cityscapes(root: Path, split: str) -> LayoutIndex:

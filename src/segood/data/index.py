@@ -35,6 +35,20 @@ class LayoutIndex:
     variant: str = ""
 
 
+_SPLIT_ORDER = ("train", "training", "val", "test", "testing")
+
+
+def in_split_order(names: Iterable[str]) -> list[str]:
+    """Return split names as people list them: train, val, test, then all others in natural order.
+
+    Example:
+        >>> in_split_order(["test", "extra", "train"])
+        ['train', 'test', 'extra']
+    """
+    order = {name: i for i, name in enumerate(_SPLIT_ORDER)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), natural_key(name)))
+
+
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key under which `2` comes before `10`.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segood.data.cityscapes import LABEL_ID_LOOKUP
 from segood.data.dataset import PairedDataset
-from segood.data.index import LayoutIndex, by_stem, image_files, pair, visible_folders
+from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, visible_folders
 from segood.data.label_spaces import CITYSCAPES
 from segood.data.splits import check_root, choose_split
 
@@ -20,7 +20,7 @@ EXPECTED = "training/image_2/ and training/semantic/"
 
 def kitti_splits(root: Path) -> list[str]:
     """Return the folders that hold an `image_2/`."""
-    return [folder.name for folder in visible_folders(root) if (folder / "image_2").is_dir()]
+    return in_split_order(f.name for f in visible_folders(root) if (f / "image_2").is_dir())
 
 
 def index_kitti(root: Path, split: str) -> LayoutIndex:

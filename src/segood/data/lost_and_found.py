@@ -17,7 +17,7 @@ from pathlib import Path
 from segood.checks import check_choice
 from segood.data.dataset import PairedDataset
 from segood.data.images import read_labels
-from segood.data.index import LayoutIndex, by_stem, image_files, pair, select, visible_folders
+from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, select, visible_folders
 from segood.data.lookup import LabelLookup
 from segood.data.sample import Record
 from segood.data.splits import check_root, choose_split
@@ -53,7 +53,7 @@ _PROTOCOLS = {
 
 def lost_and_found_splits(root: Path) -> list[str]:
     """Return the splits that lie under `leftImg8bit/`."""
-    return [folder.name for folder in visible_folders(root / "leftImg8bit")]
+    return in_split_order(folder.name for folder in visible_folders(root / "leftImg8bit"))
 
 
 def index_lost_and_found(root: Path, split: str) -> LayoutIndex:

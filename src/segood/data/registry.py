@@ -17,6 +17,7 @@ from typing import Any
 from segood.checks import check_choice
 from segood.data.camvid import camvid_splits, open_camvid
 from segood.data.cityscapes import cityscapes_splits, open_cityscapes
+from segood.data.coco_layout import coco_splits
 from segood.data.dataset import Role, SegmentationDataset
 from segood.data.fishyscapes import open_fishyscapes
 from segood.data.folder import folder_splits, open_folder
@@ -63,12 +64,6 @@ def _open_coco(root: str | Path, split: str | None = None, **options: Any) -> Se
         root, **({} if split is None else {"split": split}), **options
     )
     return dataset
-
-
-def coco_splits(root: Path) -> list[str]:
-    """Return the splits of a COCO folder: `{split}2017/` with `annotations/instances_{split}2017.json`."""
-    found = sorted((root / "annotations").glob("instances_*2017.json"))
-    return [file.stem.removeprefix("instances_").removesuffix("2017") for file in found]
 
 
 def _none(root: Path) -> list[str]:

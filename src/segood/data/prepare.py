@@ -1,0 +1,97 @@
+"""`segood data prepare cityscapes`: writes `*_gtFine_labelTrainIds.png` beside every `*_gtFine_labelIds.png`.
+
+In: the root folder of Cityscapes. Out: 8-bit grey PNGs with train ids 0..18 and 255. Files appear complete
+or not at all, and those that are there and valid are left alone, so an interrupted run can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segood.data.cityscapes import LABEL_ID_LOOKUP, TRAIN_ID_LOOKUP
+from segood.data.images import image_size, read_labels
+from segood.data.index import image_files
+from segood.data.splits import check_root
+from segood.errors import DataError
+from segood.files import atomic_path
+
+_LABEL_IDS, _TRAIN_IDS = "_gtFine_labelIds", "_gtFine_labelTrainIds"
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What `prepare_cityscapes` did.
+
+    Attributes:
+        root: the data set's folder.
+        written: files written now.
+        kept: files that were there already and valid.
+    """
+
+    root: str
+    written: int
+    kept: int
+
+    def __str__(self) -> str:
+        return f"{self.root}: {self.written} labelTrainIds written, {self.kept} kept"
+
+
+def prepare_cityscapes(
+    root: str | Path, *, progress: Callable[[str, int], Callable[[], None]] | None = None
+) -> PrepareReport:
+    """Write train-id label maps for all splits of Cityscapes.
+
+    Args:
+        root: folder that holds `gtFine/`.
+        progress: `progress(what, total)` returns a function called once per finished file.
+
+    Returns:
+        numbers of files written and kept.
+
+    Raises:
+        DataError: missing root, no `*_labelIds.png` below `gtFine/`, unreadable file, unknown label id.
+        OutputError: a file cannot be written; the finished ones stay.
+    """
+    folder = check_root("cityscapes", root, "gtFine/{split}/{city}/*_gtFine_labelIds.png")
+    files = image_files(folder / "gtFine", recursive=True)
+    sources = [file for file in files if file.stem.endswith(_LABEL_IDS)]
+    if not sources:
+        raise DataError(
+            f"cityscapes at {folder}: no *{_LABEL_IDS}.png below gtFine/; is this the right folder?"
+        )
+    tick = (lambda: None) if progress is None else progress("labelIds -> labelTrainIds", len(sources))
+
+    def convert(source: Path) -> bool:
+        destination = source.with_name(source.stem.removesuffix(_LABEL_IDS) + f"{_TRAIN_IDS}.png")
+        write = not _is_valid(destination, source)
+        if write:
+            target = LABEL_ID_LOOKUP(read_labels(source), source)
+            with atomic_path(destination) as temporary:
+                Image.fromarray(target).save(temporary, format="PNG")
+        tick()
+        return write
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            written = sum(pool.map(convert, sources))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return PrepareReport(str(folder), written, len(sources) - written)
+
+
+def _is_valid(destination: Path, source: Path) -> bool:
+    """Tell whether `destination` is a complete map of train ids of its source's size."""
+    if not destination.is_file():
+        return False
+    try:
+        labels = read_labels(destination)
+    except DataError:
+        return False
+    return labels.shape == image_size(source) and not TRAIN_ID_LOOKUP.unknown_values(np.unique(labels))
