@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import make_parser, progress_bar, say, say_json
+from segood.cli.frame import make_parser, say, say_json
 
 
 def build_parser() -> ArgumentParser:
@@ -20,11 +17,15 @@ def build_parser() -> ArgumentParser:
     )
     verbs = parser.add_subcommands(required=True, dest="verb")
     verbs.add_subcommand("check", _check_parser(), help="list the facts and faults of a data set")
-    prepare = ArgumentParser(exit_on_error=False, description="Prepare a data set for training.")
+    prepare = ArgumentParser(
+        usage="segood data prepare cityscapes|coco ROOT ...",
+        exit_on_error=False,
+        description="Prepare a data set for training.",
+    )
+    verbs.add_subcommand("prepare", prepare, help="write what training needs")  # parents before children
     kinds = prepare.add_subcommands(required=True, dest="kind")
     kinds.add_subcommand("cityscapes", _cityscapes_parser(), help="labelIds -> labelTrainIds")
     kinds.add_subcommand("coco", _coco_parser(), help="filter the proxies, write their masks once")
-    verbs.add_subcommand("prepare", prepare, help="write what training needs")
     return parser
 
 
@@ -39,6 +40,7 @@ def run(arguments: Namespace) -> None:
 
 def _check_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="segood data check ROOT [--option value ...]",
         exit_on_error=False,
         description="Recognise the layout under ROOT and list images, labels, label values, OoD objects, sizes,"
         " unpaired files, protocol and content hash. Example: segood data check data/camvid",
@@ -52,6 +54,7 @@ def _check_parser() -> ArgumentParser:
 
 def _cityscapes_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="segood data prepare cityscapes ROOT [--option value ...]",
         exit_on_error=False,
         description="Write *_gtFine_labelTrainIds.png beside every *_gtFine_labelIds.png."
         " Example: segood data prepare cityscapes data/cityscapes",
@@ -62,6 +65,7 @@ def _cityscapes_parser() -> ArgumentParser:
 
 def _coco_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="segood data prepare coco ROOT --cache FOLDER [--option value ...]",
         exit_on_error=False,
         description="Filter the proxy images, write their object masks, the filter's report and a figure of the"
         " pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segood.data.dataset import SegmentationDataset
+    import segood.data  # a module, not a name: command line parsers execute this block
 
 
 @dataclass
@@ -28,7 +28,7 @@ class DatasetConfig:
     resize: tuple[int, int] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def open(self, data_root: str | Path = ".") -> SegmentationDataset:
+    def open(self, data_root: str | Path = ".") -> segood.data.SegmentationDataset:
         """Open the data set (see `segood.data.open_dataset` for what can go wrong)."""
         from segood.data import open_dataset
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segood.models.adapter import SegmentationModel
+    import segood.models  # a module, not a name: command line parsers execute this block
 
 
 @dataclass
@@ -25,7 +25,7 @@ class ModelConfig:
     num_classes: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def load(self, device: str = "cpu") -> SegmentationModel:
+    def load(self, device: str = "cpu") -> segood.models.SegmentationModel:
         """Build the network and load its weights (see `segood.load_model` for what can go wrong)."""
         from segood.models import load_model
 
