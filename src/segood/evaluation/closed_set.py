@@ -52,7 +52,8 @@ class ClosedSetMetrics:
 
     Example:
         >>> metrics = ClosedSetMetrics(2, ["road", "car"])
-        >>> metrics.update(np.array([[0, 0, 1, 1]]), np.array([[0, 0, 0, 255]]), np.array([[1, 0, 0, 0]], bool))
+        >>> predicted, target = np.array([[0, 0, 1, 1]]), np.array([[0, 0, 0, 255]])
+        >>> metrics.update(predicted, target, flagged=np.array([[True, False, False, False]]))
         >>> report = metrics.compute()
         >>> report.iou, round(report.flagged_share, 3)
         ({'road': 0.6666666666666666, 'car': None}, 0.333)
@@ -149,5 +150,6 @@ class ClosedSetMetrics:
         wrong = ((target < 0) | (target > highest)) & (target != OOD) & (target != IGNORE)
         if wrong.any():
             raise UsageError(
-                f"{where}`target` must hold train ids 0..{highest}, {OOD} or {IGNORE}; found {target[wrong][0]}"
+                f"{where}`target` must hold train ids 0..{highest}, {OOD} or {IGNORE}; "
+                f"found {target[wrong][0]}"
             )

@@ -1,0 +1,146 @@
+"""How well false alarms can be told from objects: cross-validated meta classification.
+
+In: features and labels of all predicted segments. Out: a held-out probability for each segment, and
+AUROC, AUPRC and accuracy over them, beside the accuracy of always saying the more frequent label.
+Source: paper, section 3.2 (leave-one-out over segments). Segments of one image are not independent,
+so `group` holds out whole images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from segood.checks import check_choice, check_unit_interval
+from segood.errors import UndefinedMetricError, UsageError
+from segood.meta.folds import held_out_probabilities
+from segood.meta.table import as_table, check_labels, finite_values
+
+PROTOCOLS = ("leave-one-out", "group")
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Held-out predictions and their metrics; the positive label is "false positive".
+
+    Attributes:
+        probabilities: (K,) float64, in the order of the rows.
+        auroc, auprc: over all held-out probabilities pooled.
+        accuracy: share of segments on the right side of the threshold.
+        naive_accuracy: share of the more frequent label.
+        protocol: "leave-one-out" or "group".
+        preset: "paper" or None.
+        num_segments, num_false_positives, num_folds: sample counts.
+    """
+
+    probabilities: np.ndarray
+    auroc: float
+    auprc: float
+    accuracy: float
+    naive_accuracy: float
+    protocol: str
+    preset: str | None
+    num_segments: int
+    num_false_positives: int
+    num_folds: int
+
+
+def cross_validate(
+    features: Any,
+    is_false_positive: Any,
+    groups: Any = None,
+    protocol: str | None = None,
+    preset: str | None = None,
+    *,
+    threshold: float = 0.5,
+) -> CrossValidation:
+    """Fit without each fold (its scaler too), predict the fold, and measure all predictions together.
+
+    Args:
+        features: DataFrame (or (K, m) array) of finite numbers, one row per segment.
+        is_false_positive: (K,) bool, True where the segment contains no OoD pixel.
+        groups: (K,) what must not be torn apart, usually the image of each segment.
+        protocol: "leave-one-out", which does not look at groups, or "group"; None means "group"
+            where groups are given.
+        preset: None, or "paper": one scaler over all segments and a penalised intercept.
+        threshold: probability from which a segment counts as false positive in the accuracy.
+
+    Raises:
+        UsageError: neither protocol nor groups, "group" without groups, lengths that differ,
+            features that are not finite.
+        UndefinedMetricError: no segments, or a fold without which only one label is left.
+
+    Example:
+        >>> features = np.array([[0.0], [0.2], [0.3], [0.7], [0.8], [1.0]])
+        >>> result = cross_validate(features, [0, 0, 0, 1, 1, 1], protocol="leave-one-out")
+        >>> result.auroc, result.accuracy, result.naive_accuracy
+        (1.0, 1.0, 0.5)
+    """
+    table = as_table(features)
+    values = finite_values(table)
+    labels = check_labels(is_false_positive, len(values))
+    check_unit_interval("threshold", threshold)
+    if preset is not None:
+        check_choice("preset", preset, ["paper"])
+    protocol = _resolve_protocol(protocol, groups)
+    if not len(values):
+        raise UndefinedMetricError("meta classification is undefined: there is no predicted segment")
+    folds, names = _folds(protocol, groups, table.index)
+    _check_both_labels_remain(labels, folds, names)
+    probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper")
+    share = float(labels.mean())
+    return CrossValidation(
+        probabilities=probabilities,
+        auroc=float(roc_auc_score(labels, probabilities)),
+        auprc=float(average_precision_score(labels, probabilities)),
+        accuracy=float(np.mean((probabilities >= threshold) == labels)),
+        naive_accuracy=max(share, 1 - share),
+        protocol=protocol,
+        preset=preset,
+        num_segments=len(labels),
+        num_false_positives=int(labels.sum()),
+        num_folds=len(folds),
+    )
+
+
+def _resolve_protocol(protocol: str | None, groups: Any) -> str:
+    if protocol is not None:
+        check_choice("protocol", protocol, PROTOCOLS)
+    if groups is None and protocol is None:
+        raise UsageError(
+            "pass `groups=` (the image of each segment) to hold out whole images, "
+            'or `protocol="leave-one-out"` to hold out single segments'
+        )
+    if groups is None and protocol == "group":
+        raise UsageError('`protocol="group"` needs `groups=`, one entry per segment, for example its image')
+    return protocol or "group"
+
+
+def _folds(protocol: str, groups: Any, index: Any) -> tuple[list[np.ndarray], list[str]]:
+    if protocol == "leave-one-out":
+        return [np.array([row]) for row in range(len(index))], [f"segment {label}" for label in index]
+    members = np.asarray(groups)
+    if members.shape != (len(index),):
+        raise UsageError(
+            f"`groups` must have one entry per row of `features`, ({len(index)},); got shape {members.shape}"
+        )
+    names, number = np.unique(members.astype(str), return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    folds = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    return folds, [f"group {name}" for name in names]
+
+
+def _check_both_labels_remain(labels: np.ndarray, folds: list[np.ndarray], names: list[str]) -> None:
+    positives, total = int(labels.sum()), len(labels)
+    for rows, name in zip(folds, names, strict=True):
+        left = positives - int(labels[rows].sum())
+        if left in (0, total - len(rows)):
+            rest = total - len(rows)
+            kind = f"all {rest} others are false positives" if left else f"none of the {rest} others is one"
+            raise UndefinedMetricError(
+                f"meta classification is undefined: without {name} one kind of segment is left ({kind}); "
+                "false positives and objects are needed in every fold"
+            )
