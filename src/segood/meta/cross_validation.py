@@ -139,7 +139,9 @@ def _check_both_labels_remain(labels: np.ndarray, folds: list[np.ndarray], names
         left = positives - int(labels[rows].sum())
         if left in (0, total - len(rows)):
             rest = total - len(rows)
-            kind = f"all {rest} others are false positives" if left else f"none of the {rest} others is one"
+            kind = (
+                f"all {rest} others are false positives" if left else f"no false positive among {rest} others"
+            )
             raise UndefinedMetricError(
                 f"meta classification is undefined: without {name} one kind of segment is left ({kind}); "
                 "false positives and objects are needed in every fold"
