@@ -7,9 +7,11 @@ In: `TrainConfig`, an output folder. Out: the folder with `config.yaml`, `enviro
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +73,8 @@ def train(
         save_model(model, out / runs.START)
 
     module = OutOfDistributionTraining(model, config.loss, config.optimizer)
-    trainer = _build_trainer(config, out, progress=progress)
-    with warnings.catch_warnings():
-        # a hint about worker counts that the configuration already decides
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*number of training batches.*")
+    with _quiet_engine():
+        trainer = _build_trainer(config, out, progress=progress)
         trainer.fit(
             module,
             train_dataloaders=_training_loader(config, street, proxies),
@@ -166,7 +165,7 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
     )
     callbacks: list[lightning.Callback] = [checkpoint]
     if progress:
-        callbacks.append(TQDMProgressBar())
+        callbacks.append(_ProgressBar())
     settings: dict[str, Any] = {
         "max_epochs": config.epochs,
         "logger": loggers,
@@ -183,3 +182,32 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
         return lightning.Trainer(**settings)
     except TypeError as error:
         raise UsageError(f"`trainer` holds an argument that lightning.Trainer does not take: {error}") from error
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's bar without the logger's version number."""
+
+    def get_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {k: v for k, v in super().get_metrics(*args, **kwargs).items() if k != "v_num"}
+
+
+@contextlib.contextmanager
+def _quiet_engine() -> Iterator[None]:
+    """Mute hints of the training engine about things the configuration has decided."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for hint in (
+                "does not have many workers",
+                "number of training batches",
+                "module.s. in eval mode",
+                "isinstance.treespec",
+                "Checkpoint directory .* exists and is not empty",
+                "LeafSpec",
+            ):
+                warnings.filterwarnings("ignore", message=f".*{hint}.*")
+            yield
+    finally:
+        logger.setLevel(level)
