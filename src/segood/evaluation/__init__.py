@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         SegmentErrors,
         SegmentResult,
     )
-    from segood.evaluation.segment import SegmentMatch, errors_after_removal, match_segments
-    from segood.evaluation.smiyc import smiyc_segment_metrics
+    from segood.evaluation.segment import SegmentMatch, errors_after_removal, match_segments, sum_errors
+    from segood.evaluation.smiyc import SmiycSegmentMetrics, smiyc_segment_metrics
 
 __all__ = [
     "BestF1",
@@ -51,10 +51,12 @@ __all__ = [
     "SegmentErrors",
     "SegmentMatch",
     "SegmentResult",
+    "SmiycSegmentMetrics",
     "errors_after_removal",
     "match_segments",
     "pixel_report",
     "smiyc_segment_metrics",
+    "sum_errors",
 ]
 
 _HOME = {
@@ -65,10 +67,12 @@ _HOME = {
     "PixelMetrics": "pixel",
     "PixelReport": "report",
     "SegmentMatch": "segment",
+    "SmiycSegmentMetrics": "smiyc",
     "errors_after_removal": "segment",
     "match_segments": "segment",
     "pixel_report": "report",
     "smiyc_segment_metrics": "smiyc",
+    "sum_errors": "segment",
 }
 
 
