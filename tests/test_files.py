@@ -37,7 +37,7 @@ def test_disk_full_is_one_clear_error_and_nothing_is_left(tmp_path: Path) -> Non
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("file")
-    with pytest.raises(OutputError, match="cannot write .*a/b.txt"):
+    with pytest.raises(OutputError, match=r"cannot write .*a/b\.txt"):
         write_text(tmp_path / "a" / "b.txt", "x")
 
 

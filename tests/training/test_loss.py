@@ -95,7 +95,7 @@ def test_bad_input() -> None:
         EntropyMaximizationLoss(normalization="poled")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"`target` must have shape \(N,H,W\)=\(2,4,4\)"):
         EntropyMaximizationLoss()(logits, torch.zeros(2, 1, 4, 4, dtype=torch.long))
-    with pytest.raises(UsageError, match="train ids 0..2, 254 .* got 7"):
+    with pytest.raises(UsageError, match=r"train ids 0\.\.2, 254 .* got 7"):
         EntropyMaximizationLoss()(logits, torch.full((2, 4, 4), 7))
     with pytest.raises(UsageError, match="must hold integers"):
         EntropyMaximizationLoss()(logits, torch.zeros(2, 4, 4))

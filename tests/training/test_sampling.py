@@ -14,7 +14,7 @@ def test_paper_ratio() -> None:
     items = plan_epoch(2975, 46751, ratio=0.1, mode="images", seed=0, epoch=0)
     kinds = Counter(item.kind for item in items)
     assert kinds == {"street": 2975, "proxy": 298}  # the paper rounds 297.5 down
-    assert sorted(i.index for i in items if i.kind == "street") == list(range(2975))
+    assert sorted(i.sample for i in items if i.kind == "street") == list(range(2975))
 
 
 def test_decks_are_dealt_to_the_end_before_they_are_shuffled_anew() -> None:
@@ -34,8 +34,8 @@ def test_epochs_differ_but_are_reproducible() -> None:
     first, again, second = (plan_epoch(20, 30, epoch=e, **settings) for e in (0, 0, 1))  # type: ignore[arg-type]
     assert first == again
     assert first != second
-    assert {i.index for i in first if i.kind == "proxy"}.isdisjoint(
-        i.index for i in second if i.kind == "proxy"
+    assert {i.sample for i in first if i.kind == "proxy"}.isdisjoint(
+        i.sample for i in second if i.kind == "proxy"
     )
     assert len({item.seed for item in first}) == len(first)
 
@@ -50,7 +50,7 @@ def test_paste_puts_every_drawn_proxy_into_a_street_image() -> None:
 
 def test_without_proxies_an_epoch_is_the_street_images() -> None:
     items = plan_epoch(6, 0, ratio=0.1, mode="images", seed=0, epoch=0)
-    assert sorted(i.index for i in items) == list(range(6))
+    assert sorted(i.sample for i in items) == list(range(6))
 
 
 @pytest.mark.parametrize("mode", ["images", "paste"])

@@ -42,8 +42,8 @@ def _check_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="segood data check ROOT [--option value ...]",
         exit_on_error=False,
-        description="Recognise the layout under ROOT and list images, labels, label values, OoD objects, sizes,"
-        " unpaired files, protocol and content hash. Example: segood data check data/camvid",
+        description="Recognise the layout under ROOT and list images, labels, label values, OoD objects,"
+        " sizes, unpaired files, protocol and content hash. Example: segood data check data/camvid",
     )
     parser.add_argument("root", help="folder of the data set")
     parser.add_argument("--name", type=str | None, default=None, help="layout, where several would fit")  # type: ignore[operator]
@@ -67,8 +67,8 @@ def _coco_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="segood data prepare coco ROOT --cache FOLDER [--option value ...]",
         exit_on_error=False,
-        description="Filter the proxy images, write their object masks, the filter's report and a figure of the"
-        " pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",
+        description="Filter the proxy images, write their object masks, the filter's report and a figure of"
+        " the pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",
     )
     parser.add_argument("root", help="folder with {split}2017/ and annotations/")
     parser.add_argument("--split", default="train", help="train or val")
@@ -85,7 +85,8 @@ def _check(arguments: Namespace) -> None:
     if arguments.json:
         say_json(report.to_dict())
     else:
-        say(report.to_text())
+        say(prepared.filter_report.to_text())
+    say(f"{prepared.num_written} masks written, {prepared.num_reused} kept: {prepared.masks}")
 
 
 def _prepare_cityscapes(arguments: Namespace) -> None:
@@ -97,11 +98,12 @@ def _prepare_cityscapes(arguments: Namespace) -> None:
 def _prepare_coco(arguments: Namespace) -> None:
     from segood.data import prepare_coco
 
-    report = prepare_coco(
+    prepared = prepare_coco(
         arguments.root,
         arguments.split,
         cache=arguments.cache,
         excluded=arguments.excluded,
         min_side=arguments.min_side,
     )
-    say(report.to_text())
+    say(prepared.filter_report.to_text())
+    say(f"{prepared.num_written} masks written, {prepared.num_reused} kept: {prepared.masks}")

@@ -23,7 +23,9 @@ def build_parser() -> ArgumentParser:
         usage="evaluate RUN",
     )
     add_config(parser)
-    parser.add_argument("run", help="run directory of `segood train`, or a new one with --config and --models")
+    parser.add_argument(
+        "run", help="run directory of `segood train`, or a new one with --config and --models"
+    )
     parser.add_argument(
         "--evaluation",
         type=EvaluationConfig | None,  # type: ignore[operator]
@@ -33,7 +35,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--models", type=dict[str, ModelConfig], default={}, help="networks by key, instead of the run's own"
     )
-    parser.add_argument("--data_root", type=str | None, default=None, help="folder of relative data set roots")  # type: ignore[operator]
+    parser.add_argument(
+        "--data_root", type=str | None, default=None, help="folder of relative data set roots"
+    )  # type: ignore[operator]
     parser.add_argument("--json", action="store_true", help="print metrics.json instead of the table")
     return parser
 

@@ -73,7 +73,9 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1, debug)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        return _fail(f"this is a bug in segood, please report it with the output of --debug: {what}", 1, debug)
+        return _fail(
+            f"this is a bug in segood, please report it with the output of --debug: {what}", 1, debug
+        )
     return 0
 
 

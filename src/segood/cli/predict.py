@@ -23,8 +23,12 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("images", nargs="+", help="image files, or folders of images")
     parser.add_argument("--model", type=ModelConfig)
     parser.add_argument("--score", default="entropy", help="OoD score")
-    parser.add_argument("--threshold", type=float, default=0.7, help="a pixel is OoD where its score reaches this")
-    parser.add_argument("--meta", type=str | None, default=None, help="meta.json of a run; filters false alarms")  # type: ignore[operator]
+    parser.add_argument(
+        "--threshold", type=float, default=0.7, help="a pixel is OoD where its score reaches this"
+    )
+    parser.add_argument(
+        "--meta", type=str | None, default=None, help="meta.json of a run; filters false alarms"
+    )  # type: ignore[operator]
     parser.add_argument("--out", required=True, help="folder to write to, new or empty")
     parser.add_argument("--json", action="store_true", help="print the objects as JSON too")
     return parser
@@ -43,4 +47,4 @@ def run(arguments: Namespace) -> None:
         say_json(found)
     else:
         objects = sum(len(f["objects"]) for f in found["images"])
-        say(f"{objects} unknown objects in {len(images)} images: {arguments.out}/objects.json, overlays beside it")
+        say(f"{objects} unknown objects in {len(images)} images; objects.json and overlays: {arguments.out}")

@@ -16,7 +16,9 @@ def build_parser() -> ArgumentParser:
         usage="report RUN",
     )
     parser.add_argument("run", help="run directory of `segood evaluate`")
-    parser.add_argument("--figures", action="store_true", help="also write each figure for print, under figures/")
+    parser.add_argument(
+        "--figures", action="store_true", help="also write each figure for print, under figures/"
+    )
     return parser
 
 

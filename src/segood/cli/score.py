@@ -24,7 +24,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--model", type=ModelConfig)
     parser.add_argument("--dataset", type=DatasetConfig)
     parser.add_argument("--score", default="entropy", help="OoD score, higher = more unknown")
-    parser.add_argument("--method", type=str | None, default=None, help="folder name; the score's if not given")  # type: ignore[operator]
+    parser.add_argument(
+        "--method", type=str | None, default=None, help="folder name; the score's if not given"
+    )  # type: ignore[operator]
     parser.add_argument("--out", required=True, help="folder to write to")
     return parser
 

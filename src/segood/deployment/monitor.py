@@ -147,7 +147,11 @@ class Monitor:
         if self.meta is not None and len(found):
             false_alarm = np.asarray(self.meta.predict_proba(found.features))
         objects = _describe(found.labels, score, false_alarm)
-        removed = set() if false_alarm is None else set(np.flatnonzero(false_alarm >= self.probability_threshold) + 1)
+        removed = (
+            set()
+            if false_alarm is None
+            else set(np.flatnonzero(false_alarm >= self.probability_threshold) + 1)
+        )
         return Detection(
             tuple(o for o in objects if o.id not in removed),
             tuple(o for o in objects if o.id in removed),

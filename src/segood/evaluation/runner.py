@@ -103,7 +103,9 @@ def measure_dataset(
     _require_ood_labels(dataset)
     score = get_score(config.score)
     counts = {m: _Counts(PixelMetrics(range=score.range, spacing=score.spacing)) for m in models}
-    shown = set(np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int))
+    shown = set(
+        np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
+    )
     num_ground_truth = num_with_ood = 0
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
@@ -193,11 +195,13 @@ def describe_model(key: str, title: str, model: SegmentationModel, checkpoint: P
     digest = None
     if checkpoint is not None:
         with checkpoint.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
+            digest = (
+                hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
+            )
     return ModelInfo(
         key=key,
         title=title,
-        network=model.name,
+        network=model.name or type(model.network).__name__,
         class_names=list(model.class_names),
         checkpoint=checkpoint.name if checkpoint else None,
         sha256=digest,
@@ -207,7 +211,8 @@ def describe_model(key: str, title: str, model: SegmentationModel, checkpoint: P
 def _require_ood_labels(dataset: SegmentationDataset) -> None:
     if dataset.role != "ood":
         raise DataError(
-            f"{dataset.title} is a {dataset.role} data set; an OoD evaluation needs one whose labels tell OoD pixels"
+            f"{dataset.title} is a {dataset.role} data set; "
+            "an OoD evaluation needs one whose labels tell OoD pixels"
         )
     missing = [r.sample_id for r in dataset.records if r.label is None]
     if missing:
@@ -223,7 +228,9 @@ def _segment_rows(
     rows = pd.concat([features, match.segments], axis=1)
     rows["ground_truth"] = match.touched
     rows.insert(0, "segment", rows.index.to_numpy())
-    for position, (name, value) in enumerate((("model", model), ("dataset", dataset), ("sample_id", sample.sample_id))):
+    for position, (name, value) in enumerate(
+        (("model", model), ("dataset", dataset), ("sample_id", sample.sample_id))
+    ):
         rows.insert(position, name, value)
     return rows
 
@@ -250,7 +257,11 @@ def _pixel_result(model: str, dataset: str, config: EvaluationConfig, metrics: P
 def _segment_result(
     model: str, dataset: str, config: EvaluationConfig, counts: _Counts, num_ground_truth: int
 ) -> SegmentResult:
-    hit = pd.concat([t["adjusted_iou"] for t in counts.tables]) if counts.num_predicted else pd.Series(dtype=float)
+    hit = (
+        pd.concat([t["adjusted_iou"] for t in counts.tables])
+        if counts.num_predicted
+        else pd.Series(dtype=float)
+    )
     return SegmentResult(
         model=model,
         dataset=dataset,
@@ -265,4 +276,3 @@ def _segment_result(
         ),
         mean_adjusted_iou=float(hit.mean()) if len(hit) else None,
     )
-

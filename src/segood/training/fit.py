@@ -104,7 +104,8 @@ def check_labels_fit(dataset: SegmentationDataset, model: SegmentationModel) -> 
     if space is not None and len(space.class_names) > model.num_classes:
         raise UsageError(
             f"{dataset.title} has labels of {len(space.class_names)} classes ({space.name}), "
-            f"the network {model.name} has {model.num_classes} outputs; set model.num_classes, or other labels"
+            f"the network {model.name} has {model.num_classes} outputs; "
+            "set model.num_classes, or choose other labels"
         )
 
 
@@ -122,13 +123,12 @@ def _training_loader(
     config: TrainConfig, street: Sequence[Sample], proxies: Sequence[Sample]
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
     augmentation = config.augmentation
-    common = {"flip": augmentation.flip, "brightness": augmentation.brightness}
-    crop = augmentation.crop_size
+    whole = TrainTransform(augmentation.crop_size, (1.0, 1.0), augmentation.flip, augmentation.brightness)
     mixture = TrainingMixture(
         street,
         proxies,
-        TrainTransform(crop_size=crop, scale_range=augmentation.scale_range, **common),
-        TrainTransform(crop_size=crop, **common),
+        dataclasses.replace(whole, scale_range=augmentation.scale_range),
+        whole,
     )
     sampler = EpochSampler(
         len(street),
@@ -156,10 +156,8 @@ def _validation_loaders(config: TrainConfig, held_out: Sequence[Sample]) -> list
 
 def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightning.Trainer:
     loggers: list[Logger] = [CSVLogger(out, name="logs", version="csv")]
-    try:
+    with contextlib.suppress(ModuleNotFoundError):  # an extra; the CSV log has the same numbers
         loggers.append(TensorBoardLogger(out, name="logs", version="tensorboard"))
-    except ModuleNotFoundError:
-        pass  # TensorBoard is an extra; the CSV log has the same numbers
     checkpoint = ModelCheckpoint(
         out / runs.CHECKPOINTS, filename="last", save_top_k=1, monitor=None, enable_version_counter=False
     )
@@ -181,7 +179,9 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
     try:
         return lightning.Trainer(**settings)
     except TypeError as error:
-        raise UsageError(f"`trainer` holds an argument that lightning.Trainer does not take: {error}") from error
+        raise UsageError(
+            f"`trainer` holds an argument that lightning.Trainer does not take: {error}"
+        ) from error
 
 
 class _ProgressBar(TQDMProgressBar):

@@ -38,8 +38,8 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, item: Item) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3,h,w) and target int64 (h,w); a pure function of `item`."""
         if item.kind == "proxy":
-            return self.proxy_transform(self.proxies[item.index], item.seed)
-        sample = self.street[item.index]
+            return self.proxy_transform(self.proxies[item.sample], item.seed)
+        sample = self.street[item.sample]
         rng = np.random.default_rng(item.seed)
         for proxy in item.pasted:
             sample = paste_objects(sample, self.proxies[proxy], rng)

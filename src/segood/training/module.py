@@ -78,7 +78,9 @@ class OutOfDistributionTraining(lightning.LightningModule):
         report = self._closed_set.compute()
         if report.miou is not None:
             self.log("miou", report.miou, prog_bar=True)
-        for name, (total, pixels) in zip(("entropy_in", "entropy_ood"), self._entropy_sums.tolist(), strict=True):
+        for name, (total, pixels) in zip(
+            ("entropy_in", "entropy_ood"), self._entropy_sums.tolist(), strict=True
+        ):
             if pixels:
                 self.log(name, total / pixels, prog_bar=True)
         self._closed_set = ClosedSetMetrics(self.model.num_classes, self.model.class_names)
@@ -86,7 +88,9 @@ class OutOfDistributionTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser; it lives as long as the training."""
-        return build_optimizer(self.model, self.config, total_steps=int(self.trainer.estimated_stepping_batches))
+        return build_optimizer(
+            self.model, self.config, total_steps=int(self.trainer.estimated_stepping_batches)
+        )
 
 
 def freeze_batch_norm(model: nn.Module) -> None:

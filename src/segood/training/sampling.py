@@ -24,13 +24,13 @@ class Item(NamedTuple):
 
     Attributes:
         kind: `street` or `proxy`.
-        index: index in the street or proxy data set.
+        sample: index in the street or proxy data set.
         seed: fixes crop, flip and pasting of this sample in this epoch.
         pasted: proxy indices whose objects are pasted into this street image.
     """
 
     kind: Literal["street", "proxy"]
-    index: int
+    sample: int
     seed: int
     pasted: tuple[int, ...] = ()
 
@@ -96,11 +96,12 @@ def plan_epoch(
             host = int(hosts[position % num_street])
             pasted[host] = (*pasted.get(host, ()), proxy)
         drawn = []
-    kinds = [("street", i) for i in range(num_street)] + [("proxy", i) for i in drawn]
+    kinds: list[tuple[Literal["street", "proxy"], int]] = [("street", i) for i in range(num_street)]
+    kinds += [("proxy", i) for i in drawn]
     seeds = np.random.default_rng((seed, _ITEM, epoch)).integers(0, 2**31, size=len(kinds)).tolist()
     items = [
-        Item(kind, index, item_seed, pasted.get(index, ()) if kind == "street" else ())  # type: ignore[arg-type]
-        for (kind, index), item_seed in zip(kinds, seeds, strict=True)
+        Item(kind, sample, item_seed, pasted.get(sample, ()) if kind == "street" else ())
+        for (kind, sample), item_seed in zip(kinds, seeds, strict=True)
     ]
     return [items[i] for i in order.permutation(len(items))]
 
