@@ -85,8 +85,7 @@ def _check(arguments: Namespace) -> None:
     if arguments.json:
         say_json(report.to_dict())
     else:
-        say(prepared.filter_report.to_text())
-    say(f"{prepared.num_written} masks written, {prepared.num_reused} kept: {prepared.masks}")
+        say(report.to_text())
 
 
 def _prepare_cityscapes(arguments: Namespace) -> None:
