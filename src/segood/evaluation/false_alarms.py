@@ -42,9 +42,7 @@ def feature_columns(segments: pd.DataFrame) -> list[str]:
     return [c for c in segments.columns if c not in (*KEYS, *TRUTH, *OUTCOME)]
 
 
-def filter_false_alarms(
-    segments: pd.DataFrame, results: list[SegmentResult], config: MetaConfig
-) -> Filtered:
+def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], config: MetaConfig) -> Filtered:
     """Cross-validate and fit the meta classifier for every model and data set in the table.
 
     Args:
@@ -108,7 +106,9 @@ def errors_of(kept: pd.DataFrame, num_ground_truth: int) -> SegmentErrors:
     return SegmentErrors(len(kept), false_positives, false_negatives, false_positives + false_negatives)
 
 
-def describe_classifier(model: str, dataset: str, classifier: MetaClassifier, num_segments: int) -> MetaModelInfo:
+def describe_classifier(
+    model: str, dataset: str, classifier: MetaClassifier, num_segments: int
+) -> MetaModelInfo:
     """Return the classifier's standardised coefficients, largest magnitude first."""
     pairs = zip(classifier.feature_names, np.asarray(classifier.coefficients).tolist(), strict=True)
     ordered = sorted(pairs, key=lambda pair: -abs(pair[1]))

@@ -185,7 +185,9 @@ class RunResults:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return _from_dict(cls, raw)
         except OSError as error:
-            raise DataError(f"{path}: cannot read results ({error.strerror}); run `segood evaluate` first") from error
+            raise DataError(
+                f"{path}: cannot read results ({error.strerror}); run `segood evaluate` first"
+            ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not a segood metrics file of format {FORMAT} ({error})") from error
 
@@ -213,6 +215,8 @@ def _from_dict(cls: type, raw: dict[str, Any]) -> Any:
             continue
         value = values[name]
         values[name] = (
-            [_from_dict(nested, item) for item in value] if isinstance(value, list) else _from_dict(nested, value)
+            [_from_dict(nested, item) for item in value]
+            if isinstance(value, list)
+            else _from_dict(nested, value)
         )
     return cls(**values)

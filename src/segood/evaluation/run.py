@@ -122,15 +122,19 @@ def read_segments(run: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(f"{path}: cannot read the segment table; run `segood evaluate {run}` first") from error
+        raise DataError(
+            f"{path}: cannot read the segment table; run `segood evaluate {run}` first"
+        ) from error
 
 
-def _filter_and_save(run: Path, results: RunResults, segments: pd.DataFrame, config: MetaConfig) -> RunResults:
+def _filter_and_save(
+    run: Path, results: RunResults, segments: pd.DataFrame, config: MetaConfig
+) -> RunResults:
     filtered = filter_false_alarms(segments, results.segment, config)
     meta_models = []
     for model in (m.key for m in results.models):
         rows = segments[segments["model"] == model]
-        classifier = _fit(rows, run, config)
+        classifier = _fit(rows, run.name, model, config)
         if classifier is not None:
             meta_models.append(describe_classifier(model, "all test sets", classifier, len(rows)))
             classifier.save(run / runs.META)  # the last network's, that is the fine-tuned one's, stays
@@ -141,10 +145,12 @@ def _filter_and_save(run: Path, results: RunResults, segments: pd.DataFrame, con
     return results
 
 
-def _fit(rows: pd.DataFrame, run: Path, config: MetaConfig) -> MetaClassifier | None:
+def _fit(rows: pd.DataFrame, run: str, model: str, config: MetaConfig) -> MetaClassifier | None:
     try:
         return MetaClassifier(threshold=config.probability_threshold).fit(
-            rows[feature_columns(rows)], rows["is_false_positive"].to_numpy(bool)
+            rows[feature_columns(rows)],
+            rows["is_false_positive"].to_numpy(bool),
+            provenance={"run": run, "model": model, "datasets": sorted(set(rows["dataset"]))},
         )
     except UndefinedMetricError:
         return None  # only one kind of segment; the results say so per data set
@@ -163,7 +169,9 @@ def _networks(
         files = {"before": run / runs.START, "after": run / runs.FINAL}
         missing = [str(path) for path in files.values() if not path.exists()]
         if missing:
-            raise DataError(f"{missing[0]} is missing: training has not finished; `segood train --resume` goes on")
+            raise DataError(
+                f"{missing[0]} is missing: training has not finished; `segood train --resume` goes on"
+            )
         loaded = {key: load_model(str(path)) for key, path in files.items()}
     else:
         files = {key: Path(m.checkpoint or m.name) for key, m in models.items()}

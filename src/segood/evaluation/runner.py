@@ -145,7 +145,7 @@ def measure_dataset(
     segments = pd.concat([t for c in counts.values() for t in c.tables], ignore_index=True)
     return Measured(
         info,
-        [_pixel_result(m, key, config, c.metrics) for m, c in counts.items()],
+        [c.metrics.to_result(model=m, dataset=key, score=config.score) for m, c in counts.items()],
         [_segment_result(m, key, config, c, num_ground_truth) for m, c in counts.items()],
         segments,
     )
@@ -233,25 +233,6 @@ def _segment_rows(
     ):
         rows.insert(position, name, value)
     return rows
-
-
-def _pixel_result(model: str, dataset: str, config: EvaluationConfig, metrics: PixelMetrics) -> PixelResult:
-    report = metrics.compute()
-    return PixelResult(
-        model=model,
-        dataset=dataset,
-        score=config.score,
-        num_in=report.num_in,
-        num_ood=report.num_ood,
-        auroc=report.auroc,
-        average_precision=report.average_precision,
-        fpr95=report.fpr95,
-        error_bound=dict(report.error_bound),
-        roc=None if report.undefined else metrics.roc_curve(),
-        pr=None if report.undefined else metrics.pr_curve(),
-        distribution=metrics.distribution(),
-        undefined=report.undefined,
-    )
 
 
 def _segment_result(
