@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from segood.data.paste import paste_objects
     from segood.data.prepare import prepare_cityscapes
     from segood.data.proxy_filter import ProxyFilterReport
-    from segood.data.recognize import Recognized, recognize
+    from segood.data.recognition import Recognized, recognize
     from segood.data.registry import DATASETS, open_dataset
     from segood.data.sample import Record, Sample
     from segood.data.transforms import TrainTransform
@@ -34,7 +34,7 @@ _MODULE_OF = {
     "LabelSpace": "label_spaces",
     "PairedDataset": "dataset",
     "ProxyFilterReport": "proxy_filter",
-    "Recognized": "recognize",
+    "Recognized": "recognition",
     "Record": "sample",
     "Sample": "sample",
     "SegmentationDataset": "dataset",
@@ -48,7 +48,7 @@ _MODULE_OF = {
     "prepare_coco": "coco",
     "read_image": "images",
     "read_labels": "images",
-    "recognize": "recognize",
+    "recognize": "recognition",
 }
 
 __all__ = [

@@ -19,7 +19,7 @@ from segood.data.check_report import CheckReport, DatasetFacts, LabelValue
 from segood.data.dataset import PairedDataset, combine_hashes, record_fingerprint
 from segood.data.images import is_misnamed, sniff_format
 from segood.data.index import LayoutIndex, image_files
-from segood.data.recognize import recognize, recognize_below
+from segood.data.recognition import recognize, recognize_below
 from segood.data.registry import DATASETS, open_dataset
 from segood.data.sample import Record
 from segood.data.splits import check_root

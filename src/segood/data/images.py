@@ -151,9 +151,21 @@ def _decode(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
+            if image.format == "PNG" and not _has_png_end(Path(path)):
+                raise OSError("image file is truncated, its end is missing")
             return image
     except _DECODING_ERRORS as error:
         raise _unreadable(path, error) from error
+
+
+def _has_png_end(path: Path) -> bool:
+    """Look for the closing chunk, since decoders accept a small PNG whose last rows never arrived."""
+    with path.open("rb") as handle:
+        handle.seek(max(0, path.stat().st_size - 4096))
+        if b"IEND" in handle.read():
+            return True
+        handle.seek(0)  # something long may have been appended
+        return b"IEND" in handle.read()
 
 
 def _unreadable(path: str | Path, error: BaseException) -> DataError:
