@@ -41,6 +41,7 @@ def test_prepared_masks_equal_drawn_ones(tmp_path: Path) -> None:
     root, cache = write_coco(tmp_path / "coco"), tmp_path / "cache"
     result = prepare(root, cache)
     assert (result.num_written, result.num_reused, result.filter_report.kept) == (3, 0, 3)
+    assert "object masks: 3 written, 0 stood already" in result.to_text()
     drawn, cached = CocoProxies(root, min_side=40), CocoProxies(root, min_side=40, cache=cache)
     assert cached.cached
     assert not drawn.cached

@@ -50,6 +50,17 @@ class PreparedProxies:
     num_reused: int
     filter_report: ProxyFilterReport
 
+    def to_text(self) -> str:
+        """Return the filter report and what lies where, as lines of text."""
+        lines = [
+            self.filter_report.to_text(),
+            f"object masks: {self.num_written} written, {self.num_reused} stood already, in {self.masks}",
+            f"filter report: {self.report_file}",
+        ]
+        if self.figure is not None:
+            lines.append(f"pixel frequencies: {self.figure}")
+        return "\n".join(lines)
+
 
 def prepare_coco(
     root: str | Path,
