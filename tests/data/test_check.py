@@ -208,3 +208,30 @@ def test_several_splits_give_one_block_each(tmp_path: Path, write_image, write_l
         write_labels(f"{split}annot/1.png", [[11]])
     assert [facts.split for facts in check_dataset(tmp_path).datasets] == ["train", "test"]
     assert [facts.split for facts in check_dataset(tmp_path, split="test").datasets] == ["test"]
+
+
+def test_coco_folder_lists_missing_and_damaged_images(tmp_path: Path, write_image) -> None:
+    images = [{"id": i, "file_name": f"{i}.jpg", "height": 2, "width": 3} for i in range(4)]
+    box = {"image_id": 0, "category_id": 1, "area": 2, "bbox": [0, 0, 2, 1]}
+    annotations = [
+        {**box, "id": 1, "iscrowd": 0, "segmentation": [[0, 0, 2, 0, 2, 1, 0, 1]]},
+        {**box, "id": 2, "iscrowd": 1, "segmentation": {"size": [2, 3], "counts": [0, 2, 4]}},
+    ]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_val2017.json").write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "kite"}]})
+    )
+    write_image("val2017/0.jpg", (2, 3))
+    write_image("val2017/1.jpg", (3, 3))
+    write_image("val2017/2.jpg", (2, 3)).write_bytes(b"\xff\xd8\xff")
+    write_image("val2017/9.jpg", (2, 3), fmt="PNG")
+    assert [(found.name, found.split) for found in recognize(tmp_path)] == [("coco_proxies", "val")]
+    (facts,) = check_dataset(tmp_path).datasets
+    assert (facts.num_images, facts.num_labels, facts.ok) == (4, 2, False)
+    assert facts.labels_without_image == ("3.jpg",)
+    assert facts.images_without_label == ("9.jpg",)
+    assert facts.misnamed == ("val2017/9.jpg holds PNG",)
+    assert [problem.split(":")[0] for problem in facts.problems] == ["2.jpg", "1.jpg"]
+    assert facts.coco is not None
+    assert facts.coco["crowd_regions"] == 1
+    json.dumps(facts.to_dict(), allow_nan=False)

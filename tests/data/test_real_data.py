@@ -9,6 +9,7 @@ import pytest
 from segood.data import check_dataset, open_dataset, recognize
 from segood.data.cityscapes import LABEL_ID_LOOKUP
 from segood.data.images import read_labels
+from segood.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,14 @@ def test_coco_subset(data: Path) -> None:
     text = report.to_text()
     assert "crowd regions" in text
     assert facts.content_hash == check_dataset(data / "coco_subset", "coco_proxies").datasets[0].content_hash
+
+
+def test_coco_proxies_open_by_name(data: Path) -> None:
+    dataset = open_dataset("coco_proxies", data / "coco_subset", resize=(240, 320))
+    assert (len(dataset), dataset.role, dataset.resolution) == (
+        77,
+        "proxy",
+        "320x240 (frames and labels resized)",
+    )
+    with pytest.raises(UsageError, match=r"got 'exclude' \(did you mean 'excluded'"):
+        open_dataset("coco_proxies", data / "coco_subset", exclude="paper")

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segood.data.check_coco import check_coco
 from segood.data.check_frame import FrameFacts, scan_frame
 from segood.data.check_report import CheckReport, DatasetFacts, LabelValue
-from segood.data.dataset import PairedDataset, combine_hashes, record_fingerprint
-from segood.data.images import is_misnamed, sniff_format
-from segood.data.index import LayoutIndex, image_files
+from segood.data.dataset import PairedDataset, combine_hashes
+from segood.data.images import sniff_format
+from segood.data.index import LayoutIndex
 from segood.data.recognition import recognize, recognize_below
 from segood.data.registry import DATASETS, open_dataset
-from segood.data.sample import Record
 from segood.data.splits import check_root
 from segood.errors import DataError
 
@@ -29,11 +28,6 @@ __all__ = ["CheckReport", "DatasetFacts", "LabelValue", "check_dataset"]
 
 Progress = Callable[[str, int], Callable[[], None]]
 """`progress(what, total)` returns a function that is called once per frame."""
-
-_COCO_SHOWN_ELSEWHERE = (
-    *("split", "annotation_file", "images", "annotations", "sizes", "images_missing_on_disk"),
-    *("images_not_in_json", "unreadable_images", "images_of_other_size"),
-)
 
 
 def check_dataset(
@@ -75,7 +69,7 @@ def check_dataset(
     facts = []
     for found_name, found_split in _find(folder, name, split):
         if found_name == "coco_proxies":
-            facts.append(_check_coco(folder, found_split))
+            facts.append(check_coco(folder, found_split))
         else:
             facts.append(_check_paired(folder, found_name, found_split, progress, options))
     return CheckReport(str(folder), tuple(facts))
@@ -103,41 +97,6 @@ def _find(root: Path, name: str | None, split: str | None) -> list[tuple[str, st
     if split is not None and split not in [seen.split for seen in found]:
         return [(found[0].name, split)]  # the loader names the splits present
     return [(seen.name, seen.split) for seen in found if split is None or seen.split == split]
-
-
-def _check_coco(root: Path, split: str | None) -> DatasetFacts:
-    split = split or "train"
-    facts = dict(import_module("segood.data.coco").coco_facts(root, split))
-    annotations = Path(facts["annotation_file"])
-    missing, not_named = facts["images_missing_on_disk"], facts["images_not_in_json"]
-    hashes = [("annotations", *record_fingerprint(Record("", annotations, annotations)))]
-    hashes += [(file.name, file.stat().st_size, "-") for file in image_files(root / f"{split}2017")]
-    return DatasetFacts(
-        name="coco_proxies",
-        title="COCO proxies",
-        role="proxy",
-        root=str(root),
-        split=split,
-        variant=f"{split}2017/ with annotations/instances_{split}2017.json",
-        protocol="annotated objects, crowd regions included, are OoD; the rest is as `background` says",
-        num_images=facts["images"],
-        num_labels=facts["annotations"],
-        sizes=facts["sizes"],
-        images_without_label=tuple(not_named),
-        labels_without_image=tuple(missing),
-        unlabelled_allowed=True,
-        misnamed=tuple(
-            f"{split}2017/{file.name} holds {sniff_format(file)}"
-            for file in image_files(root / f"{split}2017")
-            if is_misnamed(file)
-        ),
-        problems=(
-            *(f"{name}: damaged or truncated image; fetch it again" for name in facts["unreadable_images"]),
-            *(f"{name}: size differs from the annotations" for name in facts["images_of_other_size"]),
-        ),
-        content_hash=combine_hashes(hashes),
-        coco={key: value for key, value in facts.items() if key not in _COCO_SHOWN_ELSEWHERE},
-    )
 
 
 def _check_paired(
