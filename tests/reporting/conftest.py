@@ -241,8 +241,8 @@ def fabricate_run(
         seed=seed,
         segood_version="0.1.0",
         models=[
-            ModelInfo("before", "Baseline", network, CLASSES, "checkpoints/start.safetensors", "ab" * 32),
-            ModelInfo("after", "Entropy training", network, CLASSES, "checkpoints/model.safetensors", "cd" * 32),
+            ModelInfo("before", "Baseline", network, CLASSES, "checkpoints/a.safetensors", "ab" * 32),
+            ModelInfo("after", "Entropy training", network, CLASSES, "checkpoints/b.safetensors", "cd" * 32),
         ],
         datasets=infos,
         pixel=pixel,

@@ -139,6 +139,7 @@ def violin_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
             "zeroline": False,
         },
         "hovermode": "closest",
+        "margin": {"l": 48, "r": 18, "t": 30, "b": 24},
     }
     if threshold is not None:
         layout["shapes"] = [{**_line(0, threshold, 1, threshold), "xref": "paper"}]
@@ -181,7 +182,9 @@ def coefficient_chart(info: MetaModelInfo, class_names: list[str]) -> Figure | N
             "autorange": "reversed",
             "automargin": True,
             "showgrid": False,
-            "ticksuffix": "  ",
+            "ticks": "outside",
+            "ticklen": 6,
+            "tickcolor": "rgba(0,0,0,0)",
             "fixedrange": True,
         },
         "height": 110 + 25 * len(values),

@@ -120,7 +120,7 @@ def _roc(axes: Axes, block: PixelBlock, threshold: float | None) -> None:
         point = operating_point(item, threshold)
         if point is not None:
             axes.plot(point.fpr, point.tpr, "D", ms=5, mfc="white", mec=color, mew=1.4, clip_on=False)
-    _finish(axes, block.dataset.title, "false positive rate", "true positive rate", "lower right")
+    _finish(axes, block.dataset.title, "false positive rate", "true positive rate")
 
 
 def _pr(axes: Axes, block: PixelBlock, threshold: float | None) -> None:
@@ -133,15 +133,15 @@ def _pr(axes: Axes, block: PixelBlock, threshold: float | None) -> None:
         point = operating_point(item, threshold)
         if point is not None and point.precision is not None:
             axes.plot(point.tpr, point.precision, "D", ms=5, mfc="white", mec=color, mew=1.4, clip_on=False)
-    _finish(axes, block.dataset.title, "recall", "precision", "best")
+    _finish(axes, block.dataset.title, "recall", "precision")
 
 
-def _finish(axes: Axes, title: str, x_label: str, y_label: str, place: str) -> None:
+def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=x_label, ylabel=y_label)
     axes.set_title(_plain(title), fontsize=9, loc="left")
     axes.grid(color=_GRID, lw=0.5)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=7, frameon=False, loc=place)
+    axes.legend(fontsize=7, frameon=False, loc="lower right" if y_label != "precision" else "best")
 
 
 def _violin(axes: Axes, block: PixelBlock, threshold: float | None) -> None:

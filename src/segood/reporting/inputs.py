@@ -26,7 +26,6 @@ class RunParts:
     results: RunResults | None
     segments: pd.DataFrame | None
     gallery: dict[str, list[Path]]
-    meta: dict[str, Any] | None
     config: str | None
     environment: dict[str, Any] | None
     missing: tuple[str, ...]
@@ -48,7 +47,8 @@ def read_run(run_dir: str | Path) -> RunParts:
     results = _results(folder, missing)
     segments = _segments(folder, missing)
     gallery = _gallery(folder, missing)
-    meta = _json(folder / runs.META, missing, "the fitted meta classifier is not part of this run")
+    if results is not None and results.segment and not results.meta_models:
+        missing.append("no fitted meta classifier in this run: its coefficients cannot be shown")
     config = _config(folder, missing)
     environment = _json(folder / runs.ENVIRONMENT, missing, "versions and machine are unknown")
     if results is None and segments is None and not gallery and config is None and environment is None:
@@ -56,7 +56,7 @@ def read_run(run_dir: str | Path) -> RunParts:
             f"{folder}: not a run directory (no {runs.METRICS}, {runs.CONFIG} or {runs.GALLERY}/);"
             " give the folder that `segood evaluate` wrote"
         )
-    return RunParts(folder, results, segments, gallery, meta, config, environment, tuple(missing))
+    return RunParts(folder, results, segments, gallery, config, environment, tuple(missing))
 
 
 def _results(folder: Path, missing: list[str]) -> RunResults | None:

@@ -25,7 +25,7 @@ from segood.reporting.blocks import (
     segment_blocks,
 )
 from segood.reporting.charts import coefficient_chart, pr_chart, roc_chart, violin_chart
-from segood.reporting.gallery import MAX_FRAMES, Gallery, build_gallery
+from segood.reporting.gallery import MAX_FRAMES, Gallery, GalleryItem, build_gallery
 from segood.reporting.inputs import RunParts, read_run
 from segood.reporting.statistics import feature_words
 from segood.reporting.summary import outcome, tiles
@@ -112,6 +112,7 @@ def _context(parts: RunParts, max_frames: int) -> dict[str, Any]:
         "curves": _curves(results, thresholds, charts),
         "violins": _violins(results, thresholds, charts),
         "gallery": gallery,
+        "gallery_groups": _groups(results, gallery),
         "gallery_titles": {key: dataset_info(results, key).title for key in parts.gallery},
         "gallery_threshold": next((t for (_, s), t in thresholds.items() if s == score), None),
         "score": score,
@@ -182,6 +183,14 @@ def _meta_models(results: RunResults, charts: dict[str, Any]) -> list[dict[str, 
             }
         )
     return found
+
+
+def _groups(results: RunResults, gallery: Gallery) -> list[tuple[str, list[GalleryItem]]]:
+    """Return the frames per data set, data sets in the order of the results."""
+    keys = [dataset.key for dataset in results.datasets]
+    keys += [item.dataset for item in gallery.items if item.dataset not in keys]
+    groups = [(key, [item for item in gallery.items if item.dataset == key]) for key in dict.fromkeys(keys)]
+    return [(key, items) for key, items in groups if items]
 
 
 def _per_class(rows: tuple[tuple[Any, ClosedSetResult], ...]) -> list[tuple[str, list[float | None]]]:

@@ -69,14 +69,15 @@ def has_pixels(item: PixelResult) -> bool:
 
 
 def density(edges: list[float], counts: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth binned counts with a Gaussian kernel that is reflected at both ends.
+    """Smooth binned counts with a Gaussian kernel that is reflected at both ends of the range.
 
     Args:
         edges: B+1 rising bin edges, equally spaced.
         counts: B counts, not all zero.
 
     Returns:
-        Bin centres and widths, both float64 (B,); the largest width is 1.
+        Bin centres and widths, both float64; the largest width is 1. Bins at either end that are
+        narrower than 0.004 are cut off: a hairline over the whole range would look like data.
 
     Example:
         >>> centers, widths = density([0.0, 0.5, 1.0], [1, 3])
@@ -90,7 +91,10 @@ def density(edges: list[float], counts: list[int]) -> tuple[np.ndarray, np.ndarr
     reach = min(len(values), int(np.ceil(4 * sigma)))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     smooth = np.convolve(np.pad(values, reach, mode="symmetric"), kernel, mode="valid")
-    return centers, smooth / smooth.max()
+    widths = smooth / smooth.max()
+    visible = np.flatnonzero(widths > 0.004)
+    shown = slice(visible[0], visible[-1] + 1)
+    return centers[shown], widths[shown]
 
 
 def quantile(edges: list[float], counts: list[int], share: float) -> float:
@@ -100,9 +104,11 @@ def quantile(edges: list[float], counts: list[int], share: float) -> float:
         >>> quantile([0.0, 0.5, 1.0], [1, 1], 0.75)
         0.75
     """
-    values = np.concatenate([[0.0], np.cumsum(np.asarray(counts, dtype=np.float64))])
-    used = np.concatenate([[True], np.diff(values) > 0])  # interpolation needs rising counts
-    return float(np.interp(share * values[-1], values[used], np.asarray(edges)[used]))
+    below = np.concatenate([[0.0], np.cumsum(np.asarray(counts, dtype=np.float64))])
+    wanted = share * below[-1]
+    at = max(int(np.searchsorted(below, wanted)), 1)  # the first bin that reaches it, never an empty one
+    inside = (wanted - below[at - 1]) / (below[at] - below[at - 1]) if below[at] > below[at - 1] else 0.0
+    return float(edges[at - 1] + inside * (edges[at] - edges[at - 1]))
 
 
 def thin_curve(curve: Curve, limit: int = 800) -> tuple[list[float], list[float], list[float]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from segood.evaluation.results import RunResults
 from segood.reporting.blocks import closed_set_blocks, model_pair, pixel_blocks, segment_blocks
-from segood.reporting.formats import count, join_words, metric, percent, relative, signed
+from segood.reporting.formats import count, join_words, metric, relative, signed
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def outcome(results: RunResults) -> str:
     if not clauses:
         return "This run holds no results yet."
     text = "; ".join(clauses)
+    text = text.replace(" → ", "\u00a0→\u00a0").replace(" %", "\u00a0%")  # a value never breaks over lines
     return text[0].upper() + text[1:] + "."
 
 
@@ -107,17 +108,18 @@ def _pixel_clause(results: RunResults) -> str:
         word = {True: "higher", False: "lower", None: "the same"}[change.better]
         by_model = {model.key: item.average_precision for model, item in block.rows}
         values = f"{metric(by_model[pair[0].key])} → {metric(by_model[pair[1].key])}"
-        groups[word].append(f"{block.dataset.title} ({values})")
+        unit = "" if any(groups.values()) else "average precision "
+        groups[word].append(f"{block.dataset.title} ({unit}{values})")
     said = {word: join_words(places) for word, places in groups.items() if places}
     if not said:
         return ""
     verbs = {
-        "higher": "finds unknown objects more reliably than before on",
-        "lower": "finds unknown objects less reliably than before on",
+        "higher": "finds unknown objects more reliably than {} on",
+        "lower": "finds unknown objects less reliably than {} on",
         "the same": "is unchanged on",
     }
-    body = " but ".join(f"{verbs[word]} {places}" for word, places in said.items())
-    return f"measured in average precision, the network after training ({pair[1].title}) {body}"
+    body = " but ".join(f"{verbs[word].format(pair[0].title)} {places}" for word, places in said.items())
+    return f"{pair[1].title} {body}"
 
 
 def _segment_clause(results: RunResults) -> str:
@@ -146,8 +148,8 @@ def _closed_clause(results: RunResults) -> str:
         if pair is None or block.miou is None or block.miou.value is None:
             continue
         by_model = {model.key: item for model, item in block.rows}
-        miou = f"{percent(by_model[pair[0].key].miou)} → {percent(by_model[pair[1].key].miou)}"
-        word = {True: "gains", False: "loses", None: "keeps"}[block.miou.better]
-        amount = f" {abs(100 * block.miou.value):.1f} points of" if block.miou.better is not None else " its"
-        parts.append(f"the original task {word}{amount} mIoU on {block.dataset.title} ({miou})")
+        values = f"{metric(by_model[pair[0].key].miou)} → {metric(by_model[pair[1].key].miou)}"
+        verb = {True: "gains", False: "loses", None: "keeps its"}[block.miou.better]
+        amount = f" {metric(abs(block.miou.value))} of" if block.miou.better is not None else ""
+        parts.append(f"the original task {verb}{amount} mIoU on {block.dataset.title} ({values})")
     return "; ".join(parts)

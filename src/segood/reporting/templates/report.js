@@ -3,7 +3,8 @@
   const root = document.documentElement;
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const FONT = getComputedStyle(document.body).fontFamily;
-  const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const CONFIG = { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtons: [["toImage", "resetScale2d"]] };
+  const TOUCH = matchMedia("(pointer: coarse)").matches; // a finger on a chart scrolls the page
 
   // "$after" or "$in/0.3" -> the style sheet's colour, with that opacity
   function color(word) {
@@ -23,9 +24,10 @@
     const axis = { gridcolor: "$grid", linecolor: "$grid", zerolinecolor: "$muted", tickfont: { color: "$muted", size: 12 }, automargin: true };
     const title = (a) => (a && a.title ? { ...a.title, font: { color: "$soft", size: 13 }, standoff: 8 } : undefined);
     return resolve({
+      dragmode: TOUCH ? false : "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
       font: { family: FONT, color: "$ink", size: 13 },
-      margin: { l: 48, r: 14, t: 14, b: 40 },
+      margin: { l: 48, r: 18, t: 30, b: 40 },
       legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: 13 } },
       hoverlabel: { bgcolor: "$card", bordercolor: "$muted", font: { color: "$ink", family: FONT } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: "$muted", activecolor: "$accent" },
@@ -34,19 +36,50 @@
       yaxis: { ...axis, ...own.yaxis, title: title(own.yaxis) },
     });
   }
+  function wrap(text, columns) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const last = lines[lines.length - 1];
+      if (last && (last + " " + word).length > columns) lines.push(word);
+      else lines[lines.length - 1] = last ? last + " " + word : word;
+    }
+    return lines.join("<br>");
+  }
+  // Bars carry whole phrases: on a narrow page they break into more lines, and each bar gets their height.
+  function bars(chart, narrow) {
+    const labels = chart.data[0].y.map((text) => wrap(text, narrow ? 24 : 54));
+    const lines = Math.max(...labels.map((text) => text.split("<br>").length));
+    return { data: [{ ...chart.data[0], y: labels }], layout: { ...chart.layout,
+      height: 110 + labels.length * (8 + lines * (narrow ? 13 : 14)),
+      yaxis: { ...chart.layout.yaxis, tickfont: { color: "$ink", size: narrow ? 10 : 12 } } } };
+  }
   function draw(element) {
-    const chart = charts[element.dataset.chart];
+    let chart = charts[element.dataset.chart];
+    if (element.classList.contains("bars")) chart = bars(chart, element.clientWidth < 620);
     Plotly.react(element, resolve(chart.data), layout(chart.layout), CONFIG);
     element.dataset.drawn = "yes";
+  }
+  function logarithmic(on) {
+    places.filter((p) => p.dataset.chart.startsWith("roc-")).forEach((place) => {
+      charts[place.dataset.chart].layout.xaxis = { title: { text: "false positive rate" }, zeroline: false,
+        ...(on ? { type: "log", range: [-5, 0], dtick: 1, exponentformat: "power" } : { range: [0, 1] }) };
+      charts[place.dataset.chart].layout.shapes[0].x0 = on ? 1e-5 : 0;
+      draw(place);
+    });
   }
   const places = [...document.querySelectorAll("[data-chart]")];
   if (window.Plotly) {
     places.forEach(draw);
     const redraw = () => places.forEach(draw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    document.getElementById("log-fpr")?.addEventListener("change", (event) => logarithmic(event.target.checked));
     addEventListener("beforeprint", () => { root.classList.add("printing"); redraw(); });
     addEventListener("afterprint", () => { root.classList.remove("printing"); redraw(); });
   }
+
+  document.getElementById("large")?.addEventListener("change", (event) => {
+    document.getElementById("gallery").classList.toggle("large", event.target.checked);
+  });
 
   // Pictures enlarge in a dialog; arrow keys walk through all of them.
   const viewer = document.getElementById("viewer");
