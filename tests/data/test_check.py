@@ -55,6 +55,7 @@ def test_every_layout_is_recognised_and_checked(tmp_path: Path, write_image, wri
     [
         ("fishyscapes_static", "fishyscapes_static"),
         ("FS-Static", "fishyscapes_static"),
+        ("fishyscapes", "fishyscapes_static"),
         ("FS_LostFound_laf", "fishyscapes_lost_and_found"),
         ("dataset_AnomalyTrack", "road_anomaly_21"),
         ("dataset_ObstacleTrack", "road_obstacle_21"),

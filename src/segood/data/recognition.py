@@ -163,6 +163,7 @@ def _name_told_by_folder(root: Path) -> str | None:
         ("lostandfound", "fishyscapes_lost_and_found"),
         ("laf", "fishyscapes_lost_and_found"),
         ("static", "fishyscapes_static"),
+        ("fishyscapes", "fishyscapes_static"),
         ("obstacle", "road_obstacle_21"),
         ("anomaly", "road_anomaly_21"),
     ):
