@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from segood.data.synthetic import WorldPaths, write_world
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -15,3 +17,18 @@ def shared() -> Path:
     if not folder:
         pytest.skip("SEGOOD_SHARED is not set: no real data, weights or golden files here")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
+    """A small synthetic world in the layouts of Cityscapes, COCO, LostAndFound and Fishyscapes."""
+    return write_world(
+        tmp_path_factory.mktemp("world"),
+        seed=1,
+        size=(128, 256),
+        num_train=6,
+        num_val=2,
+        num_proxies=8,
+        num_lost_and_found=5,
+        num_fishyscapes=5,
+    )

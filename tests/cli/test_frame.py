@@ -55,9 +55,13 @@ def test_usage_errors(fails: Fails, tmp_path: Path) -> None:
     )
     assert "(did you mean 'espnetv2_camvid_coco'?)" in fails("train", "--config", "espnetv2_camvid", code=2)
     camvid = ("train", "--config", "espnetv2_camvid_coco", "--out", tmp_path / "o")
-    assert "`loss.ood_weight` must lie in [0, 1]; got 1.5" in fails(*camvid, "--loss.ood_weight", "1.5", code=2)
+    assert "`loss.ood_weight` must lie in [0, 1]; got 1.5" in fails(
+        *camvid, "--loss.ood_weight", "1.5", code=2
+    )
     assert "`threshold` must lie in [0, 1]; got 7" in fails(*camvid, "--evaluation.threshold", "7", code=2)
-    assert "`optimizer.lr` must be of type float; got fast" in fails(*camvid, "--optimizer.lr", "fast", code=2)
+    assert "`optimizer.lr` must be of type float; got fast" in fails(
+        *camvid, "--optimizer.lr", "fast", code=2
+    )
     assert "did you mean 'epochs'?" in fails(*camvid, "--epoch", "3", code=2)
     assert not (tmp_path / "o").exists()
 
@@ -80,7 +84,10 @@ def test_debug_shows_the_traceback(segood: Callable[..., subprocess.CompletedPro
 @pytest.mark.parametrize(
     ("message", "line"),
     [
-        ("unrecognized arguments: --optimzer.lr 3", "unknown key 'optimzer' in 'optimzer.lr' (did you mean 'optimizer'?)"),
+        (
+            "unrecognized arguments: --optimzer.lr 3",
+            "unknown key 'optimzer' in 'optimzer.lr' (did you mean 'optimizer'?)",
+        ),
         ("Group 'street' does not accept option 'rot'", "unknown key 'rot' (did you mean 'root'?)"),
         ("unrecognized arguments: --xyz", "unknown key 'xyz'"),
         ("something\n  else", "something else"),

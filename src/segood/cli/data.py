@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import make_parser, say, say_json
+from segood.cli.frame import make_parser, progress_bar, say, say_json
+from segood.errors import DataError
 
 
 def build_parser() -> ArgumentParser:
@@ -81,17 +82,19 @@ def _coco_parser() -> ArgumentParser:
 def _check(arguments: Namespace) -> None:
     from segood.data import check_dataset
 
-    report = check_dataset(arguments.root, arguments.name, arguments.split)
+    report = check_dataset(arguments.root, arguments.name, arguments.split, progress=progress_bar)
     if arguments.json:
         say_json(report.to_dict())
     else:
         say(report.to_text())
+    if not report.ok:
+        raise DataError(f"{arguments.root} has faults; see `problems` above")
 
 
 def _prepare_cityscapes(arguments: Namespace) -> None:
     from segood.data import prepare_cityscapes
 
-    say(f"{prepare_cityscapes(arguments.root)}")
+    say(f"{prepare_cityscapes(arguments.root, progress=progress_bar)}")
 
 
 def _prepare_coco(arguments: Namespace) -> None:

@@ -36,6 +36,7 @@ def make_parser(verb: str, description: str, example: str, usage: str = "") -> A
         description=f"{description}\n\nexample:\n  {example}",
         formatter_class=_HelpFormatter,
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser

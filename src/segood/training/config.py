@@ -131,6 +131,11 @@ class TrainConfig:
             check_unit_interval("proxies.validation_share", self.proxies.validation_share)
             if self.proxies.ratio < 0:
                 raise UsageError(f"`proxies.ratio` must not be negative; got {self.proxies.ratio}")
+            background = self.proxies.dataset.options.get("background", "ignore")
+            if self.proxies.mode == "paste" and background == "ood":
+                raise UsageError(
+                    "`proxies.mode: paste` cuts objects out, so `background: ood` has none; use ignore"
+                )
         elif self.loss.ood_weight > 0:
             raise UsageError(
                 f"`loss.ood_weight` is {self.loss.ood_weight} but there are no `proxies`; "

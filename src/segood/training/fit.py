@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from segood import runs
 from segood.data import Sample, TrainTransform
 from segood.data.dataset import SegmentationDataset
+from segood.data.paste_options import PasteOptions
 from segood.errors import DataError, UsageError
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
@@ -64,6 +65,7 @@ def train(
     lightning.seed_everything(config.seed, verbose=False)
     model = model or config.model.load()
     check_labels_fit(street, model)
+    trainer = _build_trainer(config, Path(out), progress=progress)
     out = runs.claim_run(out, resume=resume)
     last = out / runs.CHECKPOINTS / "last.ckpt"
     if resume and not last.exists():
@@ -72,15 +74,14 @@ def train(
         runs.write_description(out, dataclasses.asdict(config))
         save_model(model, out / runs.START)
 
-    module = OutOfDistributionTraining(model, config.loss, config.optimizer)
+    module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
     with _quiet_engine():
-        trainer = _build_trainer(config, out, progress=progress)
         trainer.fit(
             module,
             train_dataloaders=_training_loader(config, street, proxies),
             val_dataloaders=_validation_loaders(config, held_out),
             ckpt_path=str(last) if resume else None,
-            weights_only=False if resume else None,
+            weights_only=True,  # a checkpoint is data, never code
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -120,7 +121,7 @@ def _open_proxies(config: TrainConfig) -> tuple[Sequence[Sample], Sequence[Sampl
 
 
 def _training_loader(
-    config: TrainConfig, street: Sequence[Sample], proxies: Sequence[Sample]
+    config: TrainConfig, street: SegmentationDataset, proxies: Sequence[Sample]
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
     augmentation = config.augmentation
     whole = TrainTransform(augmentation.crop_size, (1.0, 1.0), augmentation.flip, augmentation.brightness)
@@ -129,6 +130,7 @@ def _training_loader(
         proxies,
         dataclasses.replace(whole, scale_range=augmentation.scale_range),
         whole,
+        PasteOptions.for_label_space(street.label_space) if street.label_space else None,
     )
     sampler = EpochSampler(
         len(street),
@@ -155,9 +157,12 @@ def _validation_loaders(config: TrainConfig, held_out: Sequence[Sample]) -> list
 
 
 def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightning.Trainer:
-    loggers: list[Logger] = [CSVLogger(out, name="logs", version="csv")]
+    # a resumed training logs beside what the interrupted one has logged
+    part = len(list((out / "logs").glob("csv*"))) if out.exists() else 0
+    suffix = f"_{part}" if part else ""
+    loggers: list[Logger] = [CSVLogger(out, name="logs", version=f"csv{suffix}")]
     with contextlib.suppress(ModuleNotFoundError):  # an extra; the CSV log has the same numbers
-        loggers.append(TensorBoardLogger(out, name="logs", version="tensorboard"))
+        loggers.append(TensorBoardLogger(out, name="logs", version=f"tensorboard{suffix}"))
     checkpoint = ModelCheckpoint(
         out / runs.CHECKPOINTS, filename="last", save_top_k=1, monitor=None, enable_version_counter=False
     )
@@ -168,7 +173,7 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
         "max_epochs": config.epochs,
         "logger": loggers,
         "callbacks": callbacks,
-        "log_every_n_steps": 5,
+        "log_every_n_steps": 1,
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
         "enable_progress_bar": progress,

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from segood.data import Sample, TrainTransform, paste_objects
+from segood.data.paste_options import PasteOptions
 from segood.training.sampling import Item
 
 
@@ -23,6 +24,7 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         proxies: proxy samples, targets with `OOD`; empty for training without.
         street_transform: crop, scale and flip for street images.
         proxy_transform: the same for whole proxies.
+        paste_options: how proxy objects are pasted; the defaults suit Cityscapes train ids.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         proxies: Sequence[Sample],
         street_transform: TrainTransform,
         proxy_transform: TrainTransform,
+        paste_options: PasteOptions | None = None,
     ) -> None:
         self.street, self.proxies = street, proxies
         self.street_transform, self.proxy_transform = street_transform, proxy_transform
+        self.paste_options = paste_options
 
     def __getitem__(self, item: Item) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3,h,w) and target int64 (h,w); a pure function of `item`."""
@@ -42,7 +46,7 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         sample = self.street[item.sample]
         rng = np.random.default_rng(item.seed)
         for proxy in item.pasted:
-            sample = paste_objects(sample, self.proxies[proxy], rng)
+            sample = paste_objects(sample, self.proxies[proxy], rng, options=self.paste_options)
         return self.street_transform(sample, item.seed)
 
 

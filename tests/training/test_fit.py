@@ -1,0 +1,230 @@
+"""Training through Lightning: it learns, it is reproducible, it resumes, it leaves a complete run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from segood import runs
+from segood.data.config import DatasetConfig
+from segood.data.synthetic import WorldPaths
+from segood.errors import DataError, SegoodError, UsageError
+from segood.models import SegmentationModel, load_model
+from segood.models.config import ModelConfig
+from segood.training import TrainConfig, train
+from segood.training.config import AugmentationConfig, LossConfig, OptimizerConfig, ProxyConfig
+from segood.training.mixture import TrainingMixture, split_proxies
+from segood.training.module import build_optimizer, freeze_batch_norm
+from segood.training.sampling import plan_epoch
+from segood.types import IGNORE, OOD
+
+CPU = {"accelerator": "cpu"}
+
+
+def config(world: WorldPaths, **changes: object) -> TrainConfig:
+    base = TrainConfig(
+        street=DatasetConfig("cityscapes", str(world.cityscapes), "train"),
+        validation=DatasetConfig("cityscapes", str(world.cityscapes), "val"),
+        model=ModelConfig("espnetv2", num_classes=19, options={"scale": 0.5}),
+        proxies=ProxyConfig(
+            DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5, validation_share=0.4
+        ),
+        augmentation=AugmentationConfig(crop_size=(64, 96)),
+        optimizer=OptimizerConfig(lr=1e-3),
+        epochs=2,
+        batch_size=3,
+        num_workers=0,
+        trainer=CPU,
+    )
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("mode", ["images", "paste"])
+def test_a_run_is_complete_and_reproducible(world: WorldPaths, tmp_path: Path, mode: str) -> None:
+    first = config(world)
+    assert first.proxies is not None
+    first = dataclasses.replace(first, proxies=dataclasses.replace(first.proxies, mode=mode))  # type: ignore[arg-type]
+    model = train(first, tmp_path / "a", progress=False)
+    again = train(dataclasses.replace(first, num_workers=1), tmp_path / "b", progress=False)
+    for key, value in weights(model).items():
+        assert torch.equal(value, weights(again)[key]), key
+    run = tmp_path / "a"
+    assert runs.read_config(run)["proxies"]["mode"] == mode
+    assert json.loads((run / runs.ENVIRONMENT).read_text())["packages"]["lightning"]
+    before, after = load_model(str(run / runs.START)), load_model(str(run / runs.FINAL))
+    assert not torch.equal(before.network.state_dict()["base_net.level1.conv.weight"],
+                           after.network.state_dict()["base_net.level1.conv.weight"])  # fmt: skip
+    log = pd.read_csv(run / "logs" / "csv" / "metrics.csv")
+    for column in ("loss", "loss_in", "miou", "entropy_in", "entropy_ood"):
+        assert log[column].notna().any(), column
+    assert log["miou"].notna().sum() == 2  # once per epoch
+    assert list((run / "logs" / "tensorboard").glob("events*"))
+
+
+def test_resumed_training_ends_like_an_uninterrupted_one(world: WorldPaths, tmp_path: Path) -> None:
+    whole = train(config(world, epochs=2), tmp_path / "whole", progress=False)
+    train(config(world, epochs=1), tmp_path / "parts", progress=False)
+    resumed = train(config(world, epochs=2), tmp_path / "parts", resume=True, progress=False)
+    for key, value in weights(whole).items():
+        torch.testing.assert_close(weights(resumed)[key], value, rtol=0, atol=0, msg=key)
+
+
+def test_entropy_maximisation_opens_a_gap_that_ordinary_training_does_not(
+    world: WorldPaths, tmp_path: Path
+) -> None:
+    gaps = {}
+    for ood_weight in (0.0, 0.9):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(24, 24, 5, padding=2), nn.ReLU(),
+            nn.Conv2d(24, 19, 1),
+        )  # fmt: skip
+        run = tmp_path / str(ood_weight)
+        train(
+            config(
+                world,
+                loss=LossConfig(ood_weight, "distribution"),
+                optimizer=OptimizerConfig(lr=5e-3),
+                epochs=12,
+            ),
+            run,
+            model=SegmentationModel(network, num_classes=19),
+            progress=False,
+        )
+        log = pd.read_csv(run / "logs" / "csv" / "metrics.csv")
+        gaps[ood_weight] = (log["entropy_ood"] - log["entropy_in"]).dropna().iloc[-1]
+    assert gaps[0.9] > gaps[0.0] + 0.05, gaps
+
+
+@pytest.mark.parametrize("arch", ["lraspp_mobilenet_v3_large", "deeplabv3_resnet50"])
+def test_torchvision_networks_train(world: WorldPaths, tmp_path: Path, arch: str) -> None:
+    changed = config(
+        world,
+        model=ModelConfig("torchvision", num_classes=19, options={"arch": arch}),
+        epochs=1,
+        validation=None,
+        trainer={**CPU, "limit_train_batches": 1, "limit_val_batches": 1},
+    )
+    model = train(changed, tmp_path / "run", progress=False)
+    assert model.num_classes == 19
+    assert load_model(str(tmp_path / "run" / runs.FINAL)).options["arch"] == arch
+
+
+def test_a_users_module_trains(world: WorldPaths, tmp_path: Path) -> None:
+    module = SegmentationModel(nn.Conv2d(3, 19, 3, stride=4, padding=1), num_classes=19)
+    start = weights(module)
+    train(config(world, epochs=1), tmp_path / "run", model=module, progress=False)
+    assert not torch.equal(start["network.weight"], module.network.weight)
+
+
+def test_ordinary_training_needs_no_proxies(world: WorldPaths, tmp_path: Path) -> None:
+    ordinary = config(world, proxies=None, loss=LossConfig(ood_weight=0.0), epochs=1)
+    train(ordinary, tmp_path / "run", progress=False)
+    log = pd.read_csv(tmp_path / "run" / "logs" / "csv" / "metrics.csv")
+    assert "loss_ood" not in log
+
+
+def test_mixture_makes_the_same_sample_from_the_same_item(world: WorldPaths) -> None:
+    from segood.data import TrainTransform, open_dataset
+
+    street = open_dataset("cityscapes", world.cityscapes, "train")
+    proxies = open_dataset("coco_proxies", world.coco, "train")
+    transform = TrainTransform(crop_size=(96, 128))
+    mixture = TrainingMixture(street, proxies, transform, transform)
+    items = plan_epoch(len(street), len(proxies), ratio=1.0, mode="paste", seed=0, epoch=0)
+    pasted = 0
+    for item in items:
+        image, target = mixture[item]
+        again = mixture[item]
+        assert torch.equal(image, again[0])
+        assert torch.equal(target, again[1])
+        assert image.dtype == torch.uint8
+        assert set(target.unique().tolist()) <= {*range(19), OOD, IGNORE}
+        pasted += int((target == OOD).sum())
+    assert pasted > 0
+
+
+def test_held_out_proxies_are_never_all() -> None:
+    assert split_proxies(1, 0.9, seed=0) == ([0], [])
+    train_part, held_out = split_proxies(77, 0.1, seed=0)
+    assert (len(train_part), len(held_out)) == (69, 8)
+    assert split_proxies(77, 0.1, seed=1)[1] != held_out
+
+
+def test_frozen_batch_norm_keeps_its_statistics(world: WorldPaths, tmp_path: Path) -> None:
+    frozen = config(world, optimizer=OptimizerConfig(lr=1e-3, freeze_batch_norm=True), epochs=1)
+    model = train(frozen, tmp_path / "run", progress=False)
+    start = load_model(str(tmp_path / "run" / runs.START))
+    key = "base_net.level1.bn.running_mean"
+    assert torch.equal(model.network.state_dict()[key], start.network.state_dict()[key])
+    assert not torch.equal(
+        model.network.state_dict()["base_net.level1.bn.weight"],
+        start.network.state_dict()["base_net.level1.bn.weight"],
+    )
+
+
+def test_freeze_batch_norm_only_touches_batch_norm() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout()).train()
+    freeze_batch_norm(network)
+    assert [m.training for m in network] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_optimizers_and_schedule(name: str) -> None:
+    layer = nn.Conv2d(1, 1, 1)
+    built = build_optimizer(layer, OptimizerConfig(name=name, lr=0.1, schedule="poly"), total_steps=10)  # type: ignore[arg-type]
+    optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch(world: WorldPaths, tmp_path: Path) -> None:
+    with pytest.raises(
+        SegoodError, match=r"the loss became (nan|inf) in epoch 0, batch \d+; lower optimizer.lr"
+    ):
+        train(
+            config(world, optimizer=OptimizerConfig("sgd", lr=1e30), epochs=3),
+            tmp_path / "run",
+            progress=False,
+        )
+
+
+def test_bad_input_leaves_nothing_behind(world: WorldPaths, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    cases: list[tuple[type[SegoodError], str, dict[str, object]]] = [
+        (UsageError, r"`loss.ood_weight` must lie in \[0, 1\]", {"loss": LossConfig(ood_weight=-0.1)}),
+        (UsageError, "there are no `proxies`", {"proxies": None}),
+        (UsageError, "`batch_size` must be at least 1", {"batch_size": 0}),
+        (DataError, "does not exist", {"street": DatasetConfig("cityscapes", str(tmp_path / "none"))}),
+        (UsageError, "must be a proxy set", {
+            "proxies": ProxyConfig(DatasetConfig("cityscapes", str(world.cityscapes), "train"))
+        }),
+        (UsageError, "labels of 19 classes .* has 5 outputs", {
+            "model": ModelConfig("torchvision", num_classes=5, options={"arch": "lraspp_mobilenet_v3_large"})
+        }),
+        (UsageError, "lightning.Trainer does not take", {"trainer": {"gpus_please": 3}}),
+    ]  # fmt: skip
+    for error, text, changes in cases:
+        with pytest.raises(error, match=text):
+            train(config(world, **changes), out, progress=False)
+        assert not out.exists(), text
+
+
+def test_output_with_another_run_and_resume_of_nothing(world: WorldPaths, tmp_path: Path) -> None:
+    runs.write_description(runs.claim_run(tmp_path / "run"), {})
+    with pytest.raises(UsageError, match="already holds another run"):
+        train(config(world), tmp_path / "run", progress=False)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        train(config(world), tmp_path / "run", resume=True, progress=False)
