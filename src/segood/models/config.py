@@ -14,7 +14,7 @@ class ModelConfig:
     """A network and its weights.
 
     Args:
-        name: a known network (for example espnetv2, torchvision), or the path of a checkpoint that segood wrote.
+        name: a known network (espnetv2, torchvision), or the path of a checkpoint that segood wrote.
         checkpoint: file with weights; random ones where not given.
         num_classes: classes of the output; those of the checkpoint or network where not given.
         options: further options of the network (for example `scale: 2.0`, `arch: deeplabv3_resnet50`).
