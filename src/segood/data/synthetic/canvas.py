@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
 
 Color = tuple[float, float, float]
+Vector = Sequence[float] | np.ndarray
 
 DISTANCE_SCALE = 80.0
-_SUBPIXEL_BITS = 4
+SUBPIXEL_BITS = 4
 _FAR_PIXEL = 20_000.0
 
 
@@ -25,7 +27,7 @@ def distance_code(z: float) -> int:
     return round(255 * (1 - math.exp(-max(z, 0.0) / DISTANCE_SCALE)))
 
 
-def shade(color: Sequence[float], factor: float) -> Color:
+def shade(color: Vector, factor: float) -> Color:
     """Multiply a colour by a brightness factor, clipped to 0..255."""
     return (
         min(255.0, max(0.0, color[0] * factor)),
@@ -34,7 +36,7 @@ def shade(color: Sequence[float], factor: float) -> Color:
     )
 
 
-def mix(first: Sequence[float], second: Sequence[float], share: float) -> Color:
+def mix(first: Vector, second: Vector, share: float) -> Color:
     """Blend two colours; `share` is the part of `second`."""
     return (
         first[0] + (second[0] - first[0]) * share,
@@ -43,28 +45,41 @@ def mix(first: Sequence[float], second: Sequence[float], share: float) -> Color:
     )
 
 
-def ellipse(
-    center: Sequence[float], axes: Sequence[float], angle: float = 0.0, count: int = 20
-) -> np.ndarray:
-    """Points (count, 2) of an ellipse; `axes` are half axes, `angle` in radians."""
+@lru_cache(maxsize=16)
+def _unit_circle(count: int) -> np.ndarray:
     t = np.arange(count) * (2 * math.pi / count)
-    x, y = axes[0] * np.cos(t), axes[1] * np.sin(t)
+    return np.stack([np.cos(t), np.sin(t)], axis=1)
+
+
+_HALF_CIRCLE = _unit_circle(8)[2:7]  # from a quarter to three quarters of a turn
+
+
+def ellipse(center: Vector, axes: Vector, angle: float = 0.0, count: int = 20) -> np.ndarray:
+    """Points (count, 2) of an ellipse; `axes` are half axes, `angle` in radians."""
     c, s = math.cos(angle), math.sin(angle)
-    return np.stack([center[0] + c * x - s * y, center[1] + s * x + c * y], axis=1)
+    matrix = np.array([[c * axes[0], s * axes[0]], [-s * axes[1], c * axes[1]]])
+    return _unit_circle(count) @ matrix + center
 
 
-def capsule(start: Sequence[float], end: Sequence[float], width0: float, width1: float) -> np.ndarray:
+def capsule(start: Vector, end: Vector, width0: float, width1: float) -> np.ndarray:
     """Points of a limb: a line with round ends, `width0` thick at `start` and `width1` at `end`."""
-    angle = math.atan2(end[1] - start[1], end[0] - start[0])
-    turn = np.linspace(math.pi / 2, 3 * math.pi / 2, 5) + angle
-    a = np.stack([start[0] + width0 / 2 * np.cos(turn), start[1] + width0 / 2 * np.sin(turn)], axis=1)
-    b = np.stack([end[0] - width1 / 2 * np.cos(turn), end[1] - width1 / 2 * np.sin(turn)], axis=1)
-    return np.concatenate([a, b])
+    length = max(math.hypot(end[0] - start[0], end[1] - start[1]), 1e-9)
+    c, s = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    turned = _HALF_CIRCLE @ np.array([[c, s], [-s, c]])
+    return np.concatenate([turned * (width0 / 2) + start, turned * (-width1 / 2) + end])
 
 
-def _fixed_point(points: Any) -> np.ndarray:
-    clipped = np.clip(np.asarray(points, dtype=np.float64), -_FAR_PIXEL, _FAR_PIXEL)
-    return np.round(clipped * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+def fixed_point(points: Any) -> np.ndarray:
+    """Positions in sixteenths of a pixel, int32, as OpenCV draws them with `shift=4`."""
+    points = np.asarray(points, dtype=np.float64)
+    clipped = np.minimum(np.maximum(points, -_FAR_PIXEL), _FAR_PIXEL)
+    return np.rint(clipped * (1 << SUBPIXEL_BITS)).astype(np.int32)
+
+
+def _fixed_points(many: Any) -> list[np.ndarray]:
+    return (
+        list(fixed_point(many)) if isinstance(many, np.ndarray) else [fixed_point(points) for points in many]
+    )
 
 
 class Canvas:
@@ -101,28 +116,28 @@ class Canvas:
         self._label = label
         self._distance = distance_code(distance)
 
-    def polygon(self, points: Any, color: Sequence[float], glow: int = 0) -> None:
+    def polygon(self, points: Any, color: Vector, glow: int = 0) -> None:
         """Fill one polygon (n, 2) of (column, row)."""
         self.polygons([points], color, glow)
 
-    def polygons(self, many: Any, color: Sequence[float], glow: int = 0) -> None:
+    def polygons(self, many: Any, color: Vector, glow: int = 0) -> None:
         """Fill polygons that do not overlap each other, all in one colour."""
-        fixed = [_fixed_point(points) for points in many]
+        fixed = _fixed_points(many)
         if not fixed:
             return
         code = (self._label, self._distance, glow)
-        cv2.fillPoly(self.image, fixed, tuple(color), lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
-        cv2.fillPoly(self.codes, fixed, code, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+        cv2.fillPoly(self.image, fixed, tuple(color), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+        cv2.fillPoly(self.codes, fixed, code, lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
 
-    def decal(self, many: Any, color: Sequence[float], glow: int | None = None) -> None:
+    def decal(self, many: Any, color: Vector, glow: int | None = None) -> None:
         """Paint polygons as a mark on what is there: the label stays, the glow only if not given."""
-        fixed = [_fixed_point(points) for points in many]
+        fixed = _fixed_points(many)
         if not fixed:
             return
-        cv2.fillPoly(self.image, fixed, tuple(color), lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
+        cv2.fillPoly(self.image, fixed, tuple(color), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
         if glow is not None:
             plane = np.ascontiguousarray(self.codes[..., 2])
-            cv2.fillPoly(plane, fixed, (glow,), lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+            cv2.fillPoly(plane, fixed, (glow,), lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
             self.codes[..., 2] = plane
 
     def textured(
@@ -177,8 +192,8 @@ class Canvas:
     ) -> None:
         x0, y0, x1, y1 = box
         mask = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
-        fixed = [_fixed_point(points - (x0, y0))]
-        cv2.fillPoly(mask, fixed, (255,), lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
+        fixed = [fixed_point(points - (x0, y0))]
+        cv2.fillPoly(mask, fixed, (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
         source = patch.astype(np.float32)
         if lit != (1, 1):
             top, bottom = points[:, 1].min(), points[:, 1].max()
@@ -188,5 +203,5 @@ class Canvas:
         alpha = (mask.astype(np.float32) / 255)[..., None]
         np.clip(roi + (source - roi) * alpha, 0, 255, out=source)
         roi[...] = np.rint(source).astype(np.uint8)
-        cv2.fillPoly(mask, fixed, (255,), lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+        cv2.fillPoly(mask, fixed, (255,), lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
         self.codes[y0:y1, x0:x1][mask > 127] = (self._label, self._distance, 0)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from segood.data.synthetic import labels as ids
-from segood.data.synthetic.canvas import Canvas, ellipse, shade
+from segood.data.synthetic.canvas import Canvas, capsule, ellipse, shade
 from segood.data.synthetic.geometry import Camera
 from segood.data.synthetic.light import Light
 
@@ -39,16 +39,14 @@ def paint_lamp(
     canvas.pen(label=ids.POLE, distance=z)
     height = rng.uniform(5.5, 8)
     _post(canvas, foot, scale, height, 0.16, brightness)
-    top = foot + (0, -height * scale)
-    end = top + (reach * scale, -0.35 * scale)
-    half = max(0.05 * scale, 0.5)
-    canvas.polygon(
-        [top + (0, half), top - (0, half), end - (0, half), end + (0, half)], shade(GREY, brightness * 0.7)
-    )
-    head = [end + (-0.4 * scale, 0), end + (0.4 * scale, 0), end + (0.3 * scale, 0.16 * scale)]
-    canvas.polygon([*head, end + (-0.3 * scale, 0.16 * scale)], shade((92, 94, 96), brightness))
+    tip = (foot[0] + reach * scale, foot[1] - (height + 0.35) * scale)
+    half = max(0.1 * scale, 1.0)
+    top = (foot[0], foot[1] - height * scale)
+    canvas.polygon(capsule(top, tip, half, half), shade(GREY, brightness * 0.7))
+    head = np.array([(-0.4, 0), (0.4, 0), (0.3, 0.16), (-0.3, 0.16)]) * scale
+    canvas.polygon(head + np.array(tip), shade((92, 94, 96), brightness))
     if light.lamps_on:
-        bulb = ellipse(end + (0, 0.14 * scale), (0.28 * scale, 0.08 * scale), count=10)
+        bulb = ellipse((tip[0], tip[1] + 0.14 * scale), (0.28 * scale, 0.08 * scale), count=10)
         canvas.polygon(bulb, (255, 226, 160), glow=255)
 
 
@@ -82,7 +80,7 @@ def paint_sign(
     height = rng.uniform(2.1, 2.7)
     _post(canvas, foot, scale, height + 0.5, 0.09, brightness)
     canvas.pen(label=ids.TRAFFIC_SIGN, distance=z)
-    center, r = foot + (0, -(height + 0.3) * scale), 0.36 * scale
+    center, r = np.array([foot[0], foot[1] - (height + 0.3) * scale]), 0.36 * scale
     red, white, blue, yellow = (shade(c, brightness) for c in (RED, WHITE, BLUE, YELLOW))
     dark = shade((30, 30, 30), brightness)
     kind = int(rng.integers(7))
@@ -94,7 +92,7 @@ def paint_sign(
         canvas.polygon(regular(18, r, 0), red)
         canvas.polygon(regular(18, r * 0.74, 0), white)
         for dx in (-0.25, 0.25):
-            digit = ellipse(center + (dx * r, 0), (0.17 * r, 0.34 * r), count=10)
+            digit = ellipse((center[0] + dx * r, center[1]), (0.17 * r, 0.34 * r), count=10)
             canvas.polygon(digit, dark)
     elif kind == 1:  # warning
         canvas.polygon(regular(3, r * 1.15, -math.pi / 2), red)

@@ -46,9 +46,10 @@ class Camera:
         """
         points = np.asarray(points, dtype=np.float64)
         z = np.maximum(points[..., 2], NEAR)
-        column = self.center + self.focal * (points[..., 0] + self.bend * z * z) / z
-        row = self.horizon + self.focal * (self.height - points[..., 1]) / z
-        return np.stack([column, row], axis=-1)
+        pixels = np.empty((*points.shape[:-1], 2))
+        pixels[..., 0] = self.center + self.focal * (points[..., 0] / z + self.bend * z)
+        pixels[..., 1] = self.horizon + self.focal * (self.height - points[..., 1]) / z
+        return pixels
 
     def scale(self, z: float) -> float:
         """Pixels per metre at distance `z`."""

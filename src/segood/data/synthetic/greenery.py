@@ -8,25 +8,32 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
+from segood.data.synthetic import textures
 from segood.data.synthetic.canvas import Canvas, Color, capsule, ellipse, mix, shade
 from segood.data.synthetic.geometry import NEAR, Camera
 from segood.data.synthetic.light import Light
-from segood.data.synthetic.textures import colored, leaves
 
 GREENS = ((74, 104, 46), (58, 88, 44), (96, 118, 52), (112, 116, 50), (66, 96, 62))
 
 
-@lru_cache(maxsize=64)
-def _leaf_tile(red: int, green: int, blue: int) -> np.ndarray:
-    return colored(leaves(), (red, green, blue))
+@lru_cache(maxsize=3)
+def _leaves(level: int) -> np.ndarray:
+    """Foliage halved `level` times, so that far crowns need no shrinking of their own."""
+    tile = textures.leaves()
+    return (
+        cv2.resize(tile, None, fx=0.5**level, fy=0.5**level, interpolation=cv2.INTER_AREA) if level else tile
+    )
 
 
-def leaf_tile(color: Color) -> np.ndarray:
-    """Tile of foliage, uint8 (256,256,3); colours are rounded so that tiles can be kept."""
-    red, green, blue = (int(c) // 8 * 8 for c in color)
-    return _leaf_tile(red, green, blue)
+def paint_leaves(
+    canvas: Canvas, outline: np.ndarray, color: Color, grain: float, lit: tuple[float, float]
+) -> None:
+    """Fill an outline with foliage; `grain` = pixels of the image per pixel of the full tile."""
+    level = int(np.clip(round(-math.log2(grain)), 0, 2))
+    canvas.textured(outline, textures.colored(_leaves(level), color), grain * 2**level, lit)
 
 
 def blob(rng: np.random.Generator, center: tuple[float, float], axes: tuple[float, float]) -> np.ndarray:
@@ -59,16 +66,16 @@ def paint_tree(
     if rng.random() < 0.15:  # a cone: spruce or cypress
         points = np.array([(0, -1.05), (0.25, -0.4), (0.5, 0.1), (0.75, 0.6), (0.8, 0.95)])
         outline = np.concatenate([points, points[::-1] * (-1, 1)]) * (axes[0] * 0.7, axes[1]) + center
-        canvas.textured(outline, leaf_tile(shade(color, 0.8)), grain, (side * 1.1, side * 0.65))
+        paint_leaves(canvas, outline, shade(color, 0.8), grain, (side * 1.1, side * 0.65))
         return
-    canvas.textured(blob(rng, center, axes), leaf_tile(color), grain, (side * 1.05, side * 0.6))
+    paint_leaves(canvas, blob(rng, center, axes), color, grain, (side * 1.05, side * 0.6))
     for _ in range(5):
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.65)
         at = (center[0] + axes[0] * radius * math.cos(angle), center[1] + axes[1] * radius * math.sin(angle))
         size = rng.uniform(0.32, 0.5)
         part = blob(rng, at, (axes[0] * size, axes[1] * size))
         bright = side * (1.12 - 0.3 * math.sin(angle))
-        canvas.textured(part, leaf_tile(shade(color, rng.uniform(0.9, 1.1))), grain, (bright, bright * 0.72))
+        paint_leaves(canvas, part, shade(color, rng.uniform(0.9, 1.1)), grain, (bright, bright * 0.72))
 
 
 def paint_bush(
@@ -80,7 +87,7 @@ def paint_bush(
     side = light.face((0, 0.35, -0.93))
     outline = blob(rng, (foot[0], foot[1] - size * 0.85), (size * rng.uniform(0.9, 1.5), size))
     grain = max(0.25, 0.011 * camera.scale(z))
-    canvas.textured(outline, leaf_tile(_draw_green(rng)), grain, (side * 1.1, side * 0.55))
+    paint_leaves(canvas, outline, _draw_green(rng), grain, (side * 1.1, side * 0.55))
 
 
 def paint_hedge(
@@ -99,9 +106,7 @@ def paint_hedge(
     foot = np.stack([np.full(12, x), np.zeros(12), z], axis=1)[::-1]
     outline = np.clip(camera.project(np.concatenate([top, foot])), -2000, 4000)
     side = light.face((-sign, 0, 0)) * 0.9
-    canvas.textured(
-        outline, leaf_tile(_draw_green(rng)), max(0.25, 0.008 * camera.scale(z0)), (side, side * 0.7)
-    )
+    paint_leaves(canvas, outline, _draw_green(rng), max(0.25, 0.008 * camera.scale(z0)), (side, side * 0.7))
 
 
 def paint_skyline(canvas: Canvas, camera: Camera, light: Light, rng: np.random.Generator) -> None:
@@ -113,7 +118,7 @@ def paint_skyline(canvas: Canvas, camera: Camera, light: Light, rng: np.random.G
     base = camera.horizon + canvas.size[0] * 0.015
     outline = np.concatenate([np.stack([columns, base - rise], 1), [(width + 2, base), (-2, base)]])
     side = light.face((0, 0.35, -0.93))
-    canvas.textured(outline, leaf_tile(_draw_green(rng)), 0.3, (side, side * 0.7))
+    paint_leaves(canvas, outline, _draw_green(rng), 0.3, (side, side * 0.7))
 
 
 def crown_shadow(x: float, z: float, radius: float) -> np.ndarray:

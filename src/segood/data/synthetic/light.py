@@ -99,7 +99,7 @@ def draw_light(rng: np.random.Generator) -> Light:
             0.7,
             0.12,
             0.9,
-            (0.5, 0.5, 0.62),
+            (0.58, 0.57, 0.68),
             mix((40, 52, 98), (78, 84, 130), rng.random()),
             bottom,
             0.5,
@@ -152,7 +152,11 @@ def develop(canvas: Canvas, light: Light, rng: np.random.Generator) -> np.ndarra
     image *= tint + (1 - tint) * glow
     codes = np.arange(256) / 255
     table = np.power(np.maximum(1 - codes, 1e-3), DISTANCE_SCALE * light.haze).astype(np.float32)
-    clear = table[canvas.codes[..., 1]][..., None]
+    clear = table[canvas.codes[..., 1]]
+    # the soft rim of far things reaches into the sky and lies in the same air as they do
+    sky = canvas.codes[..., 1] == 0
+    clear[sky] = cv2.erode(clear, np.ones((3, 3), np.uint8))[sky]
+    clear = clear[..., None]
     air = np.asarray(haze_color(light), dtype=np.float32)
     image = air + (image - air) * clear
     if light.lamps_on:

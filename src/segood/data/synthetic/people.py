@@ -71,7 +71,8 @@ def paint_person(
     if rng.random() < 0.25:
         bag = np.array([(-0.5, 0), (0.5, 0), (0.55, 1), (-0.55, 1)]) * (0.3 * m, 0.4 * m)
         canvas.polygon(
-            bag + (shoulder[0] - 0.12 * facing * m, shoulder[1] + 0.06 * m), shade(_cloth(rng), front)
+            bag + np.array([shoulder[0] - 0.12 * facing * m, shoulder[1] + 0.06 * m]),
+            shade(_cloth(rng), front),
         )
     _arm(canvas, shoulder, 1, swing, m, shade(shirt, front * 0.9), shade(skin, front))
     _head(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segood.data.synthetic import buildings, furniture, greenery, people, vehicles
+from segood.data.synthetic import buildings, furniture, greenery, people, vehicle_models, vehicles
 from segood.data.synthetic import labels as ids
 from segood.data.synthetic.canvas import Canvas
 from segood.data.synthetic.geometry import Camera
@@ -157,7 +157,7 @@ def _traffic(rng: np.random.Generator, camera: Camera, street: Street, light: Li
                 items += _cyclist(rng, camera, light, x + rng.uniform(-0.8, 0.8), z)
                 z += 6
             else:
-                car = vehicles.draw_vehicle(rng, kind, x + rng.normal(0, 0.12), z, away)
+                car = vehicle_models.draw_vehicle(rng, kind, x + rng.normal(0, 0.12), z, away)
                 items.append(_vehicle(rng, camera, light, car))
                 z += car.length
             z += rng.uniform(5, 45)
@@ -167,13 +167,13 @@ def _traffic(rng: np.random.Generator, camera: Camera, street: Street, light: Li
             if rng.random() < 0.72:
                 x = side.edge - side.sign * 1.1
                 away = bool((side.sign > 0) ^ (rng.random() < 0.15))
-                car = vehicles.draw_vehicle(rng, "car", x, z, away)
+                car = vehicle_models.draw_vehicle(rng, "car", x, z, away)
                 items.append(_vehicle(rng, camera, light, car))
             z += rng.uniform(5.5, 7.5)
     return items
 
 
-def _vehicle(rng: np.random.Generator, camera: Camera, light: Light, car: vehicles.Vehicle) -> Item:
+def _vehicle(rng: np.random.Generator, camera: Camera, light: Light, car: vehicle_models.Vehicle) -> Item:
     detail = rng.spawn(1)[0]
 
     def paint(canvas: Canvas) -> None:

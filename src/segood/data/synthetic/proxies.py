@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segood.data.synthetic import people, proxy_textures, vehicles
+from segood.data.synthetic import people, proxy_textures, vehicle_models, vehicles
 from segood.data.synthetic.backgrounds import paint_background
 from segood.data.synthetic.canvas import Canvas, Color, shade
 from segood.data.synthetic.families import PROXY_FAMILIES, ProxyFamily
@@ -22,9 +22,6 @@ from segood.data.synthetic.proxy_shapes import SHAPES
 
 SIZES = ((480, 640), (640, 480), (500, 640), (512, 640), (640, 640), (600, 500))
 SMALL_SIZES = ((427, 640), (375, 500), (333, 500), (360, 480))
-SMALL_SHARE = 0.1
-STREET_SHARE = 0.16
-CROWD_SHARE = 0.1
 
 STREET_CATEGORIES = {
     "person": (1, "person"),
@@ -55,21 +52,28 @@ class ProxyScene:
     instances: tuple[Instance, ...]
 
 
-def compose_proxy(rng: np.random.Generator) -> ProxyScene:
+def compose_proxy(
+    rng: np.random.Generator, *, small: bool = False, street: bool = False, crowd: bool = False
+) -> ProxyScene:
     """Draw one proxy image.
+
+    Args:
+        rng: source of all randomness.
+        small: the short side is below 480 pixels.
+        street: one or two people or vehicles stand among the objects.
+        crowd: the first object is a heap, annotated as one crowd region.
 
     Example:
         >>> scene = compose_proxy(np.random.default_rng(1))
         >>> scene.image.dtype.name, len(scene.instances) > 0
         ('uint8', True)
     """
-    sizes = SMALL_SIZES if rng.random() < SMALL_SHARE else SIZES
+    sizes = SMALL_SIZES if small else SIZES
     height, width = sizes[int(rng.integers(len(sizes)))]
     canvas, light = Canvas((height, width)), draw_light(rng)
     camera = Camera((height, width), 0.9 * max(height, width), width / 2, height * rng.uniform(0.3, 0.5), 1.5)
     canvas.pen(label=0, distance=8.0)
     paint_background(canvas, camera, light, rng)
-    street, crowd = rng.random() < STREET_SHARE, rng.random() < CROWD_SHARE
     kinds: list[tuple[int, bool]] = []
     bottoms = np.sort(rng.uniform(0.55, 1.02, int(rng.integers(1, 6)))) * height
     for bottom in bottoms:
@@ -151,7 +155,7 @@ def _paint_street_object(
         z = rng.uniform(6, 16)
         x = rng.uniform(-0.35, 0.35) * camera.size[1] * z / camera.focal
         kind = "tram" if name == "train" else name
-        car = vehicles.draw_vehicle(rng, kind, x, z, bool(rng.random() < 0.5))
+        car = vehicle_models.draw_vehicle(rng, kind, x, z, bool(rng.random() < 0.5))
         vehicles.paint_vehicle(canvas, camera, light, rng, car)
         return
     x = rng.uniform(-0.4, 0.4) * camera.size[1] * z / camera.focal

@@ -14,12 +14,21 @@ import numpy as np
 from PIL import Image
 
 from segood.data.synthetic.families import PROXY_FAMILIES
-from segood.data.synthetic.proxies import STREET_CATEGORIES, Instance, compose_proxy
+from segood.data.synthetic.proxies import STREET_CATEGORIES, Instance, ProxyScene, compose_proxy
 from segood.data.synthetic.street_layouts import FrameKey
 from segood.files import atomic_path, write_json
 
 MAX_INSTANCES = 100
 ANNOTATIONS = "annotations/instances_train2017.json"
+
+
+def compose_indexed_proxy(key: FrameKey) -> ProxyScene:
+    """Draw the proxy image of a key; the index decides what the filter finds, so small worlds have all of it.
+
+    Every ninth is too small, every sixth holds an excluded class, every tenth a crowd; the first none.
+    """
+    index = key.index
+    return compose_proxy(key.rng(), small=index % 9 == 4, street=index % 6 == 1, crowd=index % 10 == 2)
 
 
 def write_proxy(root: Path, key: FrameKey) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
@@ -28,7 +37,7 @@ def write_proxy(root: Path, key: FrameKey) -> tuple[str, dict[str, Any], list[di
     Returns:
         relative name, entry for `images`, entries for `annotations`.
     """
-    scene = compose_proxy(key.rng())
+    scene = compose_indexed_proxy(key)
     image_id = key.index + 1
     name = f"train2017/{image_id:012d}.jpg"
     if not (root / name).is_file():
@@ -48,6 +57,7 @@ def write_annotations(root: Path, images: list[dict[str, Any]], annotations: lis
     """Write the annotation file; returns its relative name."""
     names = [(family.category_id, family.name, family.supercategory) for family in PROXY_FAMILIES]
     names += [(number, name, group) for name, (number, group) in STREET_CATEGORIES.items()]
+    names += [(10, "traffic light", "outdoor"), (13, "stop sign", "outdoor")]  # filters may ask for them
     content = {
         "info": {"description": "synthetic proxies drawn by segood", "version": "1.0"},
         "licenses": [

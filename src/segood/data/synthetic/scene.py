@@ -14,7 +14,7 @@ import numpy as np
 
 from segood.data.sample import Sample
 from segood.data.synthetic import labels as ids
-from segood.data.synthetic.canvas import Canvas
+from segood.data.synthetic.canvas import SUBPIXEL_BITS, Canvas, fixed_point
 from segood.data.synthetic.geometry import Camera, draw_camera
 from segood.data.synthetic.greenery import paint_skyline
 from segood.data.synthetic.items import Item
@@ -75,7 +75,7 @@ def compose_scene(
         rng: source of all randomness.
         size: (H, W) in pixels.
         objects: unknown objects that stand in the scene: sorted by depth, with shadows.
-        overlay: unknown objects painted over the finished scene, without shadows.
+        overlay: unknown objects painted over the finished scene; no sun, only contact, throws their shadow.
         bonnet: whether the bonnet of the camera's car is in the picture (label ego vehicle).
     """
     check_size(size)
@@ -92,7 +92,9 @@ def compose_scene(
     for item in sorted(items, key=lambda item: -item.z):
         item.paint(canvas)
     if overlay is not None:
-        for item in sorted(overlay(rng, camera, street, light), key=lambda item: -item.z):
+        pasted = overlay(rng, camera, street, light)
+        _cast_shadows(canvas, camera, light, pasted, contact_only=True)
+        for item in sorted(pasted, key=lambda item: -item.z):
             item.paint(canvas)
     if bonnet:
         canvas.pen(label=ids.EGO_VEHICLE, distance=0.0)
@@ -124,7 +126,9 @@ def draw_street_scene(rng: np.random.Generator, size: tuple[int, int] = (256, 51
     return Sample(scene.image, ids.to_train_ids(scene.label_ids), "synthetic/street")
 
 
-def _cast_shadows(canvas: Canvas, camera: Camera, light: Light, items: list[Item]) -> None:
+def _cast_shadows(
+    canvas: Canvas, camera: Camera, light: Light, items: list[Item], contact_only: bool = False
+) -> None:
     """Darken the ground under and behind everything that stands on it."""
     height, width = canvas.size
     long = np.zeros((height, width), dtype=np.uint8)
@@ -136,7 +140,7 @@ def _cast_shadows(canvas: Canvas, camera: Camera, light: Light, items: list[Item
         middle = item.footprint.mean(0)
         near = middle + (item.footprint - middle) * (1.12, 1, 1.12)
         _fill(contact, camera.project(near))
-        if light.kind == "sun":
+        if light.kind == "sun" and not contact_only:
             cast = np.concatenate([item.footprint, item.footprint + slope * item.height])
             _fill(long, cv2.convexHull(camera.project(cast).astype(np.float32))[:, 0])
     soft = max(0.6, height / 300)
@@ -144,10 +148,11 @@ def _cast_shadows(canvas: Canvas, camera: Camera, light: Light, items: list[Item
     long = cv2.GaussianBlur(long[top:], (0, 0), soft).astype(np.float32) / 255
     contact = cv2.GaussianBlur(contact[top:], (0, 0), soft * 1.5).astype(np.float32) / 255
     factor = (1 - (1 - light.shadow) * long) * (1 - 0.42 * contact)
-    factor[~np.isin(canvas.labels[top:], GROUND)] = 1
+    is_ground = np.zeros(256, dtype=bool)
+    is_ground[list(GROUND)] = True
+    factor[~is_ground[canvas.labels[top:]]] = 1
     canvas.image[top:] = (canvas.image[top:] * factor[..., None]).astype(np.uint8)
 
 
 def _fill(plane: np.ndarray, points: np.ndarray) -> None:
-    fixed = np.round(np.clip(points, -20_000, 20_000) * 16).astype(np.int32)
-    cv2.fillPoly(plane, [fixed], (255,), lineType=cv2.LINE_AA, shift=4)
+    cv2.fillPoly(plane, [fixed_point(points)], (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)

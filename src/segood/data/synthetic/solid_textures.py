@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segood.data.synthetic.canvas import Color, mix, shade
+from segood.data.synthetic.canvas import Color, shade
 from segood.data.synthetic.textures import smooth_noise, tint
 
 N = 128
@@ -22,12 +22,6 @@ def draw_tile(rng: np.random.Generator, name: str) -> np.ndarray:
     first, second = palettes[int(rng.integers(len(palettes)))]
     bright = rng.uniform(0.75, 1.15)
     return tint(pattern(rng), shade(first, bright), shade(second, bright))
-
-
-def draw_color(rng: np.random.Generator) -> Color:
-    """Draw a vivid or muted colour."""
-    color = rng.uniform(20, 235, 3)
-    return mix(color, (float(color.mean()),) * 3, float(rng.uniform(0, 0.7)))
 
 
 def _grain(rng: np.random.Generator) -> np.ndarray:
@@ -77,11 +71,13 @@ def _rubber_tread(rng: np.random.Generator) -> np.ndarray:
 
 def _crumple(rng: np.random.Generator) -> np.ndarray:
     """Facets: nearest of random points decides the brightness, creases between them shine."""
-    points = rng.random((26, 2))
-    delta = np.abs(np.stack([_ROW, _COL], -1)[:, :, None] - points)
-    distance = np.sort(np.minimum(delta, 1 - delta).__pow__(2).sum(-1), axis=-1)
-    nearest = np.minimum(delta, 1 - delta).__pow__(2).sum(-1).argmin(-1)
-    crease = np.clip(1 - (np.sqrt(distance[..., 1]) - np.sqrt(distance[..., 0])) * 26, 0, 1)
+    points = rng.random((26, 2)).astype(np.float32)
+    rows, cols = (np.abs(np.arange(N, dtype=np.float32) / N - points[:, k, None]) for k in (0, 1))
+    rows, cols = np.minimum(rows, 1 - rows) ** 2, np.minimum(cols, 1 - cols) ** 2
+    distance = rows[:, :, None] + cols[:, None, :]
+    nearest = distance.argmin(0)
+    two = np.sqrt(np.partition(distance, 1, axis=0)[:2])
+    crease = np.clip(1 - (two[1] - two[0]) * 26, 0, 1)
     return np.clip(rng.uniform(0.15, 0.8, 26)[nearest] + 0.4 * crease, 0, 1)
 
 
@@ -133,22 +129,39 @@ _WOODS: tuple[_Pair, ...] = (
     ((84, 48, 28), (150, 98, 58)),
 )
 _METALS: tuple[_Pair, ...] = (((84, 88, 92), (232, 236, 240)), ((60, 60, 62), (176, 176, 178)))
+_CARDBOARDS: tuple[_Pair, ...] = (
+    ((96, 66, 38), (214, 178, 128)), ((110, 84, 58), (196, 158, 116)), ((60, 56, 54), (230, 228, 222)),
+)  # fmt: skip
+_RUSTS: tuple[_Pair, ...] = (
+    ((86, 96, 104), (150, 76, 34)), ((44, 92, 112), (128, 66, 36)), ((150, 140, 60), (110, 58, 30)),
+)  # fmt: skip
+_FOILS: tuple[_Pair, ...] = (
+    ((30, 30, 34), (150, 150, 160)), ((150, 156, 160), (246, 248, 250)),
+    ((28, 60, 110), (150, 190, 236)), ((120, 96, 20), (250, 226, 110)),
+)  # fmt: skip
+_TARPAULINS: tuple[_Pair, ...] = (
+    ((16, 50, 110), (70, 130, 214)), ((20, 70, 40), (80, 160, 96)), ((140, 60, 10), (244, 150, 50)),
+)  # fmt: skip
+_LINENS: tuple[_Pair, ...] = (
+    ((150, 150, 160), (246, 244, 240)), ((116, 140, 170), (210, 226, 240)),
+    ((160, 130, 130), (240, 214, 210)),
+)  # fmt: skip
 
 TEXTURES: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], tuple[_Pair, ...]]] = {
     "slats": (_slats, (*_PLASTICS, *_WOODS)),
     "moulding": (_moulding, _PLASTICS),
-    "cardboard": (_cardboard, (((96, 66, 38), (214, 178, 128)), ((110, 84, 58), (196, 158, 116)), ((60, 56, 54), (230, 228, 222)))),
+    "cardboard": (_cardboard, _CARDBOARDS),
     "brushed_metal": (_brushed_metal, _METALS),
-    "rust": (_rust, (((86, 96, 104), (150, 76, 34)), ((44, 92, 112), (128, 66, 36)), ((150, 140, 60), (110, 58, 30)))),
+    "rust": (_rust, _RUSTS),
     "wood_grain": (_wood_grain, _WOODS),
     "hazard_bands": (_hazard_bands, _BANDS),
     "rubber_tread": (_rubber_tread, (((14, 14, 15), (58, 58, 60)), ((24, 22, 22), (84, 80, 78)))),
-    "crumple": (_crumple, (((30, 30, 34), (150, 150, 160)), ((150, 156, 160), (246, 248, 250)), ((28, 60, 110), (150, 190, 236)), ((120, 96, 20), (250, 226, 110)))),
+    "crumple": (_crumple, _FOILS),
     "foam": (_foam, (((186, 188, 190), (250, 250, 248)), ((150, 176, 196), (214, 232, 242)))),
-    "tarpaulin": (_tarpaulin, (((16, 50, 110), (70, 130, 214)), ((20, 70, 40), (80, 160, 96)), ((140, 60, 10), (244, 150, 50)))),
+    "tarpaulin": (_tarpaulin, _TARPAULINS),
     "straw": (_straw, (((122, 92, 34), (240, 208, 116)), ((104, 88, 46), (206, 186, 110)))),
     "rock": (_rock, (((56, 54, 54), (182, 176, 168)), ((84, 66, 52), (188, 160, 132)))),
-    "quilt": (_quilt, (((150, 150, 160), (246, 244, 240)), ((116, 140, 170), (210, 226, 240)), ((160, 130, 130), (240, 214, 210)))),
+    "quilt": (_quilt, _LINENS),
     "bark": (_bark, (((38, 28, 20), (134, 106, 78)), ((60, 56, 52), (210, 204, 192)))),
     "corrugated": (_corrugated, (*_PLASTICS, *_METALS)),
-}  # fmt: skip
+}

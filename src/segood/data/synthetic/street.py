@@ -14,7 +14,7 @@ import numpy as np
 
 from segood.data.synthetic import labels as ids
 from segood.data.synthetic import textures
-from segood.data.synthetic.canvas import Canvas, Color, mix, shade
+from segood.data.synthetic.canvas import SUBPIXEL_BITS, Canvas, Color, fixed_point, mix, shade
 from segood.data.synthetic.geometry import NEAR, Camera
 from segood.data.synthetic.light import Light
 
@@ -152,7 +152,7 @@ def _ground(canvas: Canvas, outline: np.ndarray, color: Color, label: int) -> No
     """Paint ground of one label; the distance plane is already set and stays."""
     canvas.decal([outline], color)
     plane = np.zeros(canvas.size, dtype=np.uint8)
-    cv2.fillPoly(plane, [np.round(np.clip(outline, -20_000, 20_000) * 16).astype(np.int32)], (1,), shift=4)
+    cv2.fillPoly(plane, [fixed_point(outline)], (1,), shift=SUBPIXEL_BITS)
     canvas.labels[plane > 0] = label
 
 
@@ -185,10 +185,10 @@ def _paint_wear(
             ring = np.stack([x + r * np.cos(angle), np.zeros(16), z + r * np.sin(angle)], axis=1)
             canvas.decal([camera.project(ring)], shade(street.asphalt, flat * factor))
     for _ in range(rng.integers(0, 4)):
-        z = np.cumsum(rng.uniform(0.2, 0.9, 8)) + rng.uniform(3, 25)
-        x = rng.uniform(left, right) + np.cumsum(rng.normal(0, 0.15, 8))
-        a = np.stack([x, np.zeros(8), z], axis=1)
-        b = a[::-1] + (0.035, 0, 0)
+        along = np.cumsum(rng.uniform(0.2, 0.9, 8)) + rng.uniform(3, 25)
+        across = rng.uniform(left, right) + np.cumsum(rng.normal(0, 0.15, 8))
+        a = np.stack([across, np.zeros(8), along], axis=1)
+        b = a[::-1] + np.array([0.024, 0, 0])
         canvas.decal([camera.project(np.concatenate([a, b]))], shade(street.asphalt, flat * 0.62))
 
 

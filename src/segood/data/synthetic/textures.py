@@ -15,7 +15,7 @@ import numpy as np
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: tuple[int, int]) -> np.ndarray:
-    """Draw noise in 0..1, float32 (size, size), that repeats without seam; `cells` = bumps per (column, row)."""
+    """Draw noise in 0..1, float32 (size, size), without seam; `cells` = bumps along (rows, columns)."""
     rows, cols = cells
     grid = rng.random((rows, cols)).astype(np.float32)
     grid = np.pad(grid, ((2, 2), (2, 2)), mode="wrap")

@@ -8,76 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from segood.data.synthetic.canvas import Canvas, Color, mix, shade
 from segood.data.synthetic.geometry import NEAR, Camera
 from segood.data.synthetic.light import Light
+from segood.data.synthetic.vehicle_models import PROFILES, Vehicle
 
-PAINTS = (
-    (196, 198, 200), (60, 62, 66), (228, 228, 226), (34, 36, 40), (140, 28, 30),
-    (36, 62, 116), (112, 118, 124), (84, 44, 38), (52, 88, 72), (188, 172, 140), (74, 120, 168),
-)  # fmt: skip
 GLASS = (38, 46, 54)
 
-# Side profiles as (share of length from the end nearer the camera, share of height).
-_CAR = {
-    "hatch": ((0, 0.2), (0.0, 0.6), (0.06, 0.68), (0.16, 0.97), (0.26, 1.0), (0.58, 0.98), (0.74, 0.66), (0.97, 0.52), (1, 0.2)),
-    "saloon": ((0, 0.2), (0, 0.62), (0.14, 0.67), (0.28, 0.97), (0.38, 1.0), (0.56, 0.98), (0.72, 0.66), (0.97, 0.52), (1, 0.2)),
-    "van": ((0, 0.15), (0, 0.95), (0.03, 1.0), (0.74, 1.0), (0.9, 0.6), (0.99, 0.48), (1, 0.15)),
-}  # fmt: skip
 # Windows of the side: corners in the same shares.
 _SIDE_WINDOWS = {
-    "hatch": (((0.14, 0.68), (0.2, 0.92), (0.4, 0.94), (0.4, 0.67)), ((0.43, 0.67), (0.43, 0.94), (0.57, 0.92), (0.69, 0.66))),
-    "saloon": (((0.22, 0.69), (0.31, 0.92), (0.45, 0.94), (0.45, 0.68)), ((0.48, 0.68), (0.48, 0.94), (0.55, 0.93), (0.68, 0.66))),
+    "hatch": (
+        ((0.14, 0.68), (0.2, 0.92), (0.4, 0.94), (0.4, 0.67)),
+        ((0.43, 0.67), (0.43, 0.94), (0.57, 0.92), (0.69, 0.66)),
+    ),
+    "saloon": (
+        ((0.22, 0.69), (0.31, 0.92), (0.45, 0.94), (0.45, 0.68)),
+        ((0.48, 0.68), (0.48, 0.94), (0.55, 0.93), (0.68, 0.66)),
+    ),
     "van": (((0.66, 0.62), (0.66, 0.92), (0.75, 0.92), (0.86, 0.62)),),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Vehicle:
-    """A vehicle along the street.
-
-    Attributes:
-        kind: "hatch", "saloon", "van", "truck", "bus" or "tram".
-        x: middle, in metres; z: the end nearer the camera.
-        width, length, height: in metres.
-        away: True if it drives away from the camera (its rear is seen).
-        color: of the body.
-    """
-
-    kind: str
-    x: float
-    z: float
-    width: float
-    length: float
-    height: float
-    away: bool
-    color: Color
-
-    @property
-    def footprint(self) -> tuple[float, float, float, float]:
-        """x0, x1, z0, z1 on the ground."""
-        return self.x - self.width / 2, self.x + self.width / 2, self.z, self.z + self.length
-
-
-def draw_vehicle(rng: np.random.Generator, kind: str, x: float, z: float, away: bool) -> Vehicle:
-    """Draw sizes and colour of a vehicle of `kind`; "car" picks among hatch, saloon and van."""
-    if kind == "car":
-        kind = str(rng.choice(["hatch", "saloon", "van"], p=[0.45, 0.4, 0.15]))
-    width, length, height = {
-        "hatch": (1.75, 4.0, 1.5), "saloon": (1.8, 4.6, 1.44), "van": (1.95, 5.0, 2.15),
-        "truck": (2.4, 8.0, 3.2), "bus": (2.5, 11.5, 3.1), "tram": (2.4, 24.0, 3.4),
-    }[kind]  # fmt: skip
-    grow = rng.uniform(0.95, 1.08)
-    color = shade(PAINTS[int(rng.integers(len(PAINTS)))], rng.uniform(0.85, 1.1))
-    if kind in ("bus", "tram"):
-        color = ((206, 170, 52), (176, 40, 42), (222, 222, 216), (44, 96, 150))[int(rng.integers(4))]
-    return Vehicle(
-        kind, x, z, width * grow, length * grow, height * grow * rng.uniform(0.97, 1.05), away, color
-    )
+}
 
 
 def paint_vehicle(
@@ -85,7 +38,7 @@ def paint_vehicle(
 ) -> None:
     """Paint wheels, visible side, near end, windows and lights."""
     boxy = car.kind in ("truck", "bus", "tram")
-    x0, x1, z0, z1 = car.footprint
+    x0, x1, z0, _ = car.footprint
     axis = (x0 + x1) / 2 + camera.bend * z0 * z0
     side_x = x1 if axis < 0 else x0
     side_light = light.face((1.0 if axis < 0 else -1.0, 0, 0))
@@ -93,7 +46,7 @@ def paint_vehicle(
     if boxy:
         _paint_box(canvas, camera, light, rng, car, side_x, side_light, end_light)
         return
-    profile = np.asarray(_CAR[car.kind])
+    profile = np.asarray(PROFILES[car.kind])
     under = [(x0 + 0.1, 0.05, z0 + 0.2), (x1 - 0.1, 0.05, z0 + 0.2), (x1 - 0.1, 0.32 * car.height, z0 + 0.2)]
     canvas.polygon(camera.project([*under, (x0 + 0.1, 0.32 * car.height, z0 + 0.2)]), (16, 16, 18))
     _paint_wheels(canvas, camera, car, (x0, x1), side_x, (0.18, 0.8))
@@ -118,7 +71,7 @@ def _on_side(car: Vehicle, x: float, shares: Sequence[Sequence[float]] | np.ndar
 
 def _profile_height(car: Vehicle) -> np.ndarray:
     """The profile's points ordered from the near end, as (distance from near end, height) in metres."""
-    points = np.asarray(_CAR[car.kind])
+    points = np.asarray(PROFILES[car.kind])
     if not car.away:
         points = np.stack([1 - points[:, 0], points[:, 1]], axis=1)[::-1]
     return points * (car.length, car.height)
@@ -129,7 +82,7 @@ def _paint_roof(canvas: Canvas, camera: Camera, light: Light, car: Vehicle, prof
     x0, x1, z0, _ = car.footprint
     points = _profile_height(car)[1:-1]
     tuck = 0.12 * car.width  # the cabin is narrower than the body
-    for (a, ya), (b, yb) in reversed(list(zip(points[:-1], points[1:], strict=True))):
+    for (a, ya), (b, yb) in reversed(list(pairwise(points))):
         rise, run = yb - ya, b - a
         # visible from the camera if it is on the outer side of the panel's plane
         if (z0 + a) * rise + (camera.height - ya) * run <= 0:
@@ -146,9 +99,8 @@ def _paint_roof(canvas: Canvas, camera: Camera, light: Light, car: Vehicle, prof
         steep = abs(yb - ya) > 0.2 * car.height
         if steep and max(ya, yb) > 0.85 * car.height:
             canvas.polygon(camera.project(quad), shade(car.color, bright))
-            inset = np.asarray(quad) * (1, 1, 1)
-            middle = inset.mean(0)
-            glass = middle + (inset - middle) * (0.9, 0.82, 0.82)
+            middle = np.mean(quad, axis=0)
+            glass = middle + (np.asarray(quad) - middle) * (0.9, 0.82, 0.82)
             canvas.polygon(camera.project(glass), shade(mix(GLASS, light.sky_top, 0.22), bright))
             streak = [
                 glass[0] * 0.7 + glass[3] * 0.3,
@@ -298,5 +250,5 @@ def paint_bonnet(canvas: Canvas, light: Light, color: Color) -> None:
     top = np.stack([x * width, y * height], axis=1)
     outline = np.concatenate([top, [(width * 1.1, height * 1.1), (-0.1 * width, height * 1.1)]])
     canvas.polygon(outline, shade(color, light.face((0, 1, 0)) * 0.9))
-    inner = np.concatenate([top + (0, 0.02 * height), outline[-2:]])
+    inner = np.concatenate([top + np.array([0, 0.02 * height]), outline[-2:]])
     canvas.polygon(inner, shade(color, light.face((0, 0.9, -0.4)) * 0.75))
