@@ -48,7 +48,7 @@ def test_states_have_their_colors(frame: np.ndarray, labels: np.ndarray, target:
     assert picture[30, 40].tolist() == blended(colors.HIT)
     assert picture[90, 40].tolist() == blended(colors.FALSE_ALARM)
     assert picture[60, 100].tolist() == [100, 100, 100]
-    assert picture[115, 100].tolist() == [45, 45, 45]  # not evaluated
+    assert picture[115, 100].tolist() == [60, 60, 60]  # not evaluated
     removed = draw_overlay(frame, labels, removed=[1, 2], target=target)
     inside = removed[82:98, 22:58].reshape(-1, 3)
     stripes = (inside == blended(colors.REMOVED_RIGHTLY, 0.75)).all(1)

@@ -103,7 +103,8 @@ def test_nothing_to_show() -> None:
 def test_outcome_says_better_and_worse() -> None:
     text = outcome(RESULTS).replace("\u00a0", " ")
     assert text == (
-        "Tuned finds unknown objects more reliably than Start on Obstacles (average precision 0.250 → 0.500);"
+        "With Tuned, unknown objects are found more reliably than with Start on Obstacles"
+        " (0.250 → 0.500) in average precision;"
         " the meta classifier cuts segment errors (false alarms plus missed objects) from 8 to 4 (−50 %);"
         " the original task loses 0.050 of mIoU on Obstacles (0.700 → 0.650)."
     )
@@ -116,8 +117,18 @@ def test_outcome_says_better_and_worse() -> None:
 def test_outcome_of_mixed_data_sets() -> None:
     mixed = [pixel("before", 0.5), pixel("after", 0.25), pixel("before", 0.1, "e"), pixel("after", 0.2, "e")]
     text = outcome(dataclasses.replace(RESULTS, pixel=mixed, segment=[], closed_set=[]))
-    assert "more reliably than Start on e" in text
-    assert "but finds unknown objects less reliably than Start on Obstacles" in text
+    assert "found more reliably than with Start on e (0.100" in text
+    assert "but less reliably on Obstacles" in text
+
+
+def test_outcome_with_the_titles_of_a_run() -> None:
+    models = [
+        ModelInfo("before", "before fine-tuning", "net", ["a"]),
+        ModelInfo("after", "after fine-tuning", "net", ["a"]),
+    ]
+    text = outcome(dataclasses.replace(RESULTS, models=models, segment=[], closed_set=[]))
+    start = "After fine-tuning, unknown objects are found more reliably than before fine-tuning on Obstacles"
+    assert text.startswith(start)
 
 
 def test_tiles() -> None:

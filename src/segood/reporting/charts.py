@@ -62,10 +62,10 @@ def roc_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
     if len(traces) == 1:
         return None
     layout = _unit_layout("false positive rate", "true positive rate")
-    layout["shapes"] = [_line(0, 0.95, 1, 0.95)]
+    layout["shapes"] = [{**_line(0, 0.95, 1, 0.95), "xref": "paper"}]  # also right on a logarithmic axis
     layout["annotations"] = [
-        {"x": 1, "y": 0.95, "xanchor": "right", "yanchor": "top", "text": "95 % TPR", "showarrow": False,
-         "font": {"size": 11, "color": "$muted"}}
+        {"x": 1, "xref": "paper", "y": 0.95, "xanchor": "right", "yanchor": "top", "showarrow": False,
+         "text": "95 % TPR", "font": {"size": 11, "color": "$muted"}}
     ]  # fmt: skip
     return {"data": traces, "layout": layout}
 

@@ -56,7 +56,7 @@ def draw_overlay(
     canvas = image.copy()
     if target is not None:
         ignored = target == IGNORE
-        canvas[ignored] = (canvas[ignored] * 0.45).astype(np.uint8)
+        canvas[ignored] = (canvas[ignored] * 0.6).astype(np.uint8)
     if score is not None:
         weight = np.clip(score / 255 if score.dtype == np.uint8 else score, 0, 1)[..., None] * 0.75
         canvas = (canvas * (1 - weight) + colors.colorize(score) * weight).astype(np.uint8)

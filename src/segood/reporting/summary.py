@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segood.evaluation.results import RunResults
+from segood.evaluation.results import ModelInfo, RunResults
 from segood.reporting.blocks import closed_set_blocks, model_pair, pixel_blocks, segment_blocks
 from segood.reporting.formats import count, join_words, metric, relative, signed
 
@@ -108,18 +108,30 @@ def _pixel_clause(results: RunResults) -> str:
         word = {True: "higher", False: "lower", None: "the same"}[change.better]
         by_model = {model.key: item.average_precision for model, item in block.rows}
         values = f"{metric(by_model[pair[0].key])} → {metric(by_model[pair[1].key])}"
-        unit = "" if any(groups.values()) else "average precision "
-        groups[word].append(f"{block.dataset.title} ({unit}{values})")
+        groups[word].append(f"{block.dataset.title} ({values})")
     said = {word: join_words(places) for word, places in groups.items() if places}
     if not said:
         return ""
-    verbs = {
-        "higher": "finds unknown objects more reliably than {} on",
-        "lower": "finds unknown objects less reliably than {} on",
-        "the same": "is unchanged on",
+    adverbs = {
+        "higher": ("more reliably", "than"),
+        "lower": ("less reliably", "than"),
+        "the same": ("as reliably", "as"),
     }
-    body = " but ".join(f"{verbs[word].format(pair[0].title)} {places}" for word, places in said.items())
-    return f"{pair[1].title} {body}"
+    parts = []
+    for word, places in said.items():
+        adverb, than = adverbs[word]
+        parts.append(f"{adverb}{'' if parts else f' {than} {_when(pair[0])}'} on {places}")
+    text = f"{_when(pair[1])}, unknown objects are found {' but '.join(parts)}"
+    return text + " in average precision"
+
+
+def _when(model: ModelInfo) -> str:
+    """Return the model's title so that a sentence can start with it: `after training`, `with ResNet`."""
+    return (
+        model.title
+        if model.title.split(" ")[0] in ("before", "after", "with", "without")
+        else f"with {model.title}"
+    )
 
 
 def _segment_clause(results: RunResults) -> str:

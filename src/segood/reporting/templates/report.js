@@ -63,7 +63,6 @@
     places.filter((p) => p.dataset.chart.startsWith("roc-")).forEach((place) => {
       charts[place.dataset.chart].layout.xaxis = { title: { text: "false positive rate" }, zeroline: false,
         ...(on ? { type: "log", range: [-5, 0], dtick: 1, exponentformat: "power" } : { range: [0, 1] }) };
-      charts[place.dataset.chart].layout.shapes[0].x0 = on ? 1e-5 : 0;
       draw(place);
     });
   }
