@@ -18,7 +18,7 @@ class Item:
     """Something that stands on the ground.
 
     Attributes:
-        z: distance in metres.
+        z: distance in metres by which items are sorted.
         paint: paints it; sets the pen itself.
         footprint: (n, 3) outline on the ground in metres, for its shadow; None throws none.
         height: in metres, for the length of its shadow.

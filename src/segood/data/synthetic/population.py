@@ -5,12 +5,14 @@ In: camera, street and light. Out: `Item`s, each with its label, to be painted f
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from segood.data.synthetic import buildings, furniture, greenery, people, vehicle_models, vehicles
 from segood.data.synthetic import labels as ids
 from segood.data.synthetic.canvas import Canvas
-from segood.data.synthetic.geometry import Camera
+from segood.data.synthetic.geometry import NEAR, Camera
 from segood.data.synthetic.items import Item, box, item
 from segood.data.synthetic.light import Light
 from segood.data.synthetic.street import Side, Street
@@ -32,46 +34,57 @@ def populate(rng: np.random.Generator, camera: Camera, street: Street, light: Li
 
 
 def _frontage(rng: np.random.Generator, camera: Camera, light: Light, side: Side) -> list[Item]:
+    """Line one side with houses, walls, fences, hedges and trees.
+
+    A stretch is sorted by its far end: whatever stands beside it stands nearer to the middle of the
+    street, so it can hide the stretch but never be hidden by it.
+    """
     items = []
     leafy = rng.random()
     z = rng.uniform(-6, 2)
     x, s = side.frontage, side.sign
     while z < 125:
-        length = rng.uniform(7, 18)
-        end = z + length
-        detail = rng.spawn(1)[0]
-        line = (s, x, max(z, 1.3), max(end, 1.5))
+        end = z + rng.uniform(7, 18)
         kind = str(rng.choice(["house", "wall", "fence", "hedge", "gap"], p=_shares(leafy)))
-        if kind == "house":
-            house = buildings.draw_house(rng, s, x + s * rng.uniform(0, 1.5), z, end)
-
-            def paint(
-                canvas: Canvas, house: buildings.House = house, detail: np.random.Generator = detail
-            ) -> None:
-                buildings.paint_house(canvas, camera, light, detail, house)
-
-            if end > 1.5:
-                foot = box(house.front, house.front + s * house.depth, max(z, 1.3), max(end, 1.5))
-                items.append(item(max(z, 1.3), ids.BUILDING, paint, foot, house.height))
-        elif end > 1.5 and kind in ("wall", "fence"):
-
-            def barrier(
-                canvas: Canvas, line: tuple = line, kind: str = kind, detail: np.random.Generator = detail
-            ) -> None:
-                buildings.paint_barrier(canvas, camera, light, detail, line, kind)
-
-            label = ids.WALL if kind == "wall" else ids.FENCE
-            items.append(item(line[2], label, barrier, box(x, x + s * 0.2, line[2], line[3]), 1.6))
-        elif end > 1.5 and kind == "hedge":
-
-            def hedge(canvas: Canvas, line: tuple = line, detail: np.random.Generator = detail) -> None:
-                greenery.paint_hedge(canvas, camera, light, detail, line)
-
-            items.append(item(line[2], ids.VEGETATION, hedge, box(x, x + s * 0.8, line[2], line[3]), 1.5))
-        if kind != "house":
-            items += _trees(rng, camera, light, x, s, (z, end))
+        if end > NEAR + 0.3:
+            if kind == "house":
+                items.append(_house(rng, camera, light, s, x + s * rng.uniform(0, 1.5), (z, end)))
+            elif kind != "gap":
+                items.append(_barrier(rng, camera, light, (s, x, max(z, NEAR), end), kind))
+            if kind != "house":
+                items += _trees(rng, camera, light, x, s, (z, end))
         z = end + (rng.uniform(1, 6) if kind == "house" and rng.random() < 0.3 else 0.0)
     return items
+
+
+def _house(
+    rng: np.random.Generator, camera: Camera, light: Light, s: int, front: float, stretch: tuple[float, float]
+) -> Item:
+    detail = rng.spawn(1)[0]
+    house = buildings.draw_house(rng, s, front, *stretch)
+    near, far = max(stretch[0], NEAR), stretch[1]
+
+    def paint(canvas: Canvas) -> None:
+        buildings.paint_house(canvas, camera, light, detail, house)
+
+    foot = box(front, front + s * house.depth, near, far)
+    return replace(item(near, ids.BUILDING, paint, foot, house.height), z=far)
+
+
+def _barrier(
+    rng: np.random.Generator, camera: Camera, light: Light, line: tuple[int, float, float, float], kind: str
+) -> Item:
+    detail = rng.spawn(1)[0]
+    s, x, near, far = line
+
+    def paint(canvas: Canvas) -> None:
+        if kind == "hedge":
+            greenery.paint_hedge(canvas, camera, light, detail, line)
+        else:
+            buildings.paint_barrier(canvas, camera, light, detail, line, kind)
+
+    label = {"wall": ids.WALL, "fence": ids.FENCE, "hedge": ids.VEGETATION}[kind]
+    return replace(item(near, label, paint, box(x, x + s * 0.4, near, far), 1.5), z=far)
 
 
 def _shares(leafy: float) -> list[float]:
@@ -84,10 +97,11 @@ def _shares(leafy: float) -> list[float]:
 def _trees(
     rng: np.random.Generator, camera: Camera, light: Light, x: float, s: int, stretch: tuple[float, float]
 ) -> list[Item]:
+    """Plant trees behind the frontage; they are painted just before what stands on it."""
     items = []
     for _ in range(rng.integers(1, 4)):
         tree_x, z = x + s * rng.uniform(1.5, 9), rng.uniform(max(stretch[0], 4.0), max(stretch[1], 4.5))
-        items.append(_tree(rng, camera, light, tree_x, z))
+        items.append(replace(_tree(rng, camera, light, tree_x, z), z=stretch[1] + 1e-3 * z))
     return items
 
 

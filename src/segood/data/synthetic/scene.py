@@ -44,8 +44,8 @@ class Scene:
     light: Light
 
 
-ObjectSource = Callable[[np.random.Generator, Camera, Street, Light], list[Item]]
-"""Makes the unknown objects of a scene."""
+ObjectSource = Callable[[np.random.Generator, Camera, Street, Light, list[Item]], list[Item]]
+"""Makes the unknown objects of a scene, knowing what stands on the street already."""
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -87,12 +87,12 @@ def compose_scene(
     paint_skyline(canvas, camera, light, rng)
     items = populate(rng, camera, street, light)
     if objects is not None:
-        items += objects(rng, camera, street, light)
+        items += objects(rng, camera, street, light, items)
     _cast_shadows(canvas, camera, light, items)
     for item in sorted(items, key=lambda item: -item.z):
         item.paint(canvas)
     if overlay is not None:
-        pasted = overlay(rng, camera, street, light)
+        pasted = overlay(rng, camera, street, light, items)
         _cast_shadows(canvas, camera, light, pasted, contact_only=True)
         for item in sorted(pasted, key=lambda item: -item.z):
             item.paint(canvas)

@@ -81,26 +81,21 @@ def _paint_roof(canvas: Canvas, camera: Camera, light: Light, car: Vehicle, prof
     """Paint the panels between the two profiles, far to near: bonnet, screens, roof."""
     x0, x1, z0, _ = car.footprint
     points = _profile_height(car)[1:-1]
-    tuck = 0.12 * car.width  # the cabin is narrower than the body
     for (a, ya), (b, yb) in reversed(list(pairwise(points))):
         rise, run = yb - ya, b - a
         # visible from the camera if it is on the outer side of the panel's plane
         if (z0 + a) * rise + (camera.height - ya) * run <= 0:
             continue
-        low, high = (0.04 if y < 0.8 * car.height else tuck for y in (ya, yb))
-        quad = [
-            (x0 + low, ya, z0 + a),
-            (x0 + high, yb, z0 + b),
-            (x1 - high, yb, z0 + b),
-            (x1 - low, ya, z0 + a),
-        ]
+        quad = np.array([(x0, ya, z0 + a), (x0, yb, z0 + b), (x1, yb, z0 + b), (x1, ya, z0 + a)])
         size = math.hypot(rise, run)
         bright = light.face((0, run / size, -rise / size))
         steep = abs(yb - ya) > 0.2 * car.height
         if steep and max(ya, yb) > 0.85 * car.height:
             canvas.polygon(camera.project(quad), shade(car.color, bright))
-            middle = np.mean(quad, axis=0)
-            glass = middle + (np.asarray(quad) - middle) * (0.9, 0.82, 0.82)
+            middle = quad.mean(0)
+            glass = middle + (quad - middle) * (0.9, 0.82, 0.82)
+            upper = glass[:, 1] > middle[1]  # the cabin narrows towards the roof
+            glass[upper, 0] = middle[0] + (glass[upper, 0] - middle[0]) * 0.86
             canvas.polygon(camera.project(glass), shade(mix(GLASS, light.sky_top, 0.22), bright))
             streak = [
                 glass[0] * 0.7 + glass[3] * 0.3,
