@@ -19,7 +19,7 @@ from segood.data.synthetic.light import Light
 GREENS = ((74, 104, 46), (58, 88, 44), (96, 118, 52), (112, 116, 50), (66, 96, 62))
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def _leaves(level: int) -> np.ndarray:
     """Foliage halved `level` times, so that far crowns need no shrinking of their own."""
     tile = textures.leaves()
@@ -32,7 +32,7 @@ def paint_leaves(
     canvas: Canvas, outline: np.ndarray, color: Color, grain: float, lit: tuple[float, float]
 ) -> None:
     """Fill an outline with foliage; `grain` = pixels of the image per pixel of the full tile."""
-    level = int(np.clip(round(-math.log2(grain)), 0, 2))
+    level = int(np.clip(round(-math.log2(grain)), 0, 3))
     canvas.textured(outline, textures.colored(_leaves(level), color), grain * 2**level, lit)
 
 
@@ -62,14 +62,14 @@ def paint_tree(
     color = _draw_green(rng)
     center = (foot[0], foot[1] - (trunk + (height - trunk) / 2) * scale)
     axes = (width * scale, (height - trunk) * 0.55 * scale)
-    grain = max(0.25, 0.011 * scale)
+    grain = max(0.125, 0.011 * scale)
     if rng.random() < 0.15:  # a cone: spruce or cypress
         points = np.array([(0, -1.05), (0.25, -0.4), (0.5, 0.1), (0.75, 0.6), (0.8, 0.95)])
         outline = np.concatenate([points, points[::-1] * (-1, 1)]) * (axes[0] * 0.7, axes[1]) + center
         paint_leaves(canvas, outline, shade(color, 0.8), grain, (side * 1.1, side * 0.65))
         return
     paint_leaves(canvas, blob(rng, center, axes), color, grain, (side * 1.05, side * 0.6))
-    for _ in range(5):
+    for _ in range(5 if axes[0] > 8 else 0):  # far crowns show no parts
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.65)
         at = (center[0] + axes[0] * radius * math.cos(angle), center[1] + axes[1] * radius * math.sin(angle))
         size = rng.uniform(0.32, 0.5)
@@ -86,7 +86,7 @@ def paint_bush(
     size = height * camera.scale(z) / 2
     side = light.face((0, 0.35, -0.93))
     outline = blob(rng, (foot[0], foot[1] - size * 0.85), (size * rng.uniform(0.9, 1.5), size))
-    grain = max(0.25, 0.011 * camera.scale(z))
+    grain = max(0.125, 0.011 * camera.scale(z))
     paint_leaves(canvas, outline, _draw_green(rng), grain, (side * 1.1, side * 0.55))
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from segood.data.synthetic.canvas import Canvas, shade
@@ -161,7 +162,6 @@ def paint_solid(canvas: Canvas, camera: Camera, light: Light, faces: list[Face],
     """Paint the faces that look at the camera, far to near."""
     center = np.concatenate([face.points for face in faces]).mean(0)
     eye = np.array([-camera.bend * center[2] ** 2, camera.height, 0.0])
-    mean = tile.reshape(-1, 3).mean(0)
     for face in sorted(faces, key=lambda face: -float(face.points[:, 2].mean())):
         middle = face.points.mean(0)
         normal = np.cross(face.points[1] - face.points[0], face.points[2] - face.points[1])
@@ -176,12 +176,13 @@ def paint_solid(canvas: Canvas, camera: Camera, light: Light, faces: list[Face],
             continue
         bright = light.face((float(normal[0]), float(normal[1]), float(normal[2])))
         outline = camera.project(face.points)
-        canvas.polygon(outline, shade(mean, bright))
         h, w = tile.shape[:2]
         x0, y0, x1, y1 = face.part
-        piece = tile[
-            int(y0 * h) : max(int(y1 * h), int(y0 * h) + 2), int(x0 * w) : max(int(x1 * w), int(x0 * w) + 2)
-        ]
+        left, top = int(x0 * w), int(y0 * h)
+        piece = tile[top : max(int(y1 * h), top + 2), left : max(int(x1 * w), left + 2)]
+        canvas.polygon(outline, shade(cv2.mean(piece)[:3], bright))
+        if np.ptp(outline, axis=0).max() < 5:  # no room for a texture
+            continue
         if len(outline) == 4:
             canvas.textured_quad(outline, piece, (bright, bright))
         else:

@@ -108,7 +108,8 @@ def bricks() -> np.ndarray:
 def colored(factors: np.ndarray, color: Sequence[float]) -> np.ndarray:
     """Make a tile of one colour from brightness factors (uint8, 128 = 1) -> uint8 (n,n,3)."""
     table = np.arange(256)[:, None] / 128 * np.asarray(color, dtype=np.float64)
-    return np.clip(np.rint(table), 0, 255).astype(np.uint8)[factors]
+    colors = np.clip(np.rint(table), 0, 255).astype(np.uint8)[:, None]
+    return cv2.LUT(cv2.merge([factors, factors, factors]), colors)
 
 
 @lru_cache(maxsize=1)
