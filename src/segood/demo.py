@@ -90,7 +90,7 @@ def baseline_config(world: WorldPaths, seed: int, scale: float = 1.0) -> TrainCo
     return TrainConfig(
         street=_street(world, "train"),
         validation=_street(world, "val"),
-        model=ModelConfig("espnetv2", num_classes=19, options={"scale": 0.5}),
+        model=ModelConfig("unet", num_classes=19),
         loss=LossConfig(ood_weight=0.0),
         augmentation=AugmentationConfig(crop_size=(192, 384), scale_range=(0.75, 1.5)),
         optimizer=OptimizerConfig("adam", lr=3e-3, schedule="poly"),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segood.checks import check_choice
 from segood.models.espnetv2 import ESPNetv2
 from segood.models.espnetv2_encoder import ENCODER_CHANNELS
+from segood.models.unet import UNet
 
 CITYSCAPES_CLASSES = 19
 
@@ -81,6 +82,17 @@ def infer_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {}
 
 
+def build_unet(num_classes: int, *, width: int = 40) -> tuple[nn.Module, int]:
+    """Build the small U-Net."""
+    return UNet(num_classes, width), 0
+
+
+def infer_unet(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell width and classes from the last convolution."""
+    head = tensors.get("head.weight")
+    return {} if head is None else {"num_classes": head.shape[0], "width": head.shape[1]}
+
+
 NETWORKS: dict[str, NetworkEntry] = {
     entry.name: entry
     for entry in (
@@ -96,6 +108,12 @@ NETWORKS: dict[str, NetworkEntry] = {
             build_torchvision,
             infer_torchvision,
             ignored=("aux_classifier.",),
+        ),
+        NetworkEntry(
+            "unet",
+            "a plain small U-Net that learns from random weights in minutes on a CPU; width",
+            build_unet,
+            infer_unet,
         ),
     )
 }
