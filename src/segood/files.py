@@ -42,7 +42,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; free space or permission?") from error
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; free space or permission?"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
