@@ -115,7 +115,7 @@ def test_bad_input(small_is_false_alarm: MetaClassifier, tmp_path: Path) -> None
         UsageError, match=r"`image` must be a uint8 \(H,W,3\) RGB array.*got float64 \(4, 4, 3\)"
     ):
         monitor(np.zeros((4, 4, 3)))
-    with pytest.raises(DataError, match="nothing.png"):
+    with pytest.raises(DataError, match=r"nothing\.png"):
         monitor(tmp_path / "nothing.png")
     two_classes = segood.Monitor(nn.Conv2d(3, 2, 1), meta=small_is_false_alarm, threshold=0.0)
     with pytest.raises(UsageError, match="class_probability_2"):

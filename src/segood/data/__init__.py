@@ -5,30 +5,43 @@ Everything but `TrainTransform` works without importing torch; names are loaded 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
 
 if TYPE_CHECKING:
-    from segood.data.check import CheckReport, DatasetFacts, check_dataset
-    from segood.data.coco import CocoProxies, coco_facts, prepare_coco
-    from segood.data.config import DatasetConfig
-    from segood.data.dataset import PairedDataset, SegmentationDataset
-    from segood.data.images import read_image, read_labels
-    from segood.data.label_spaces import CAMVID11, CITYSCAPES, LabelSpace, get_label_space
-    from segood.data.paste import paste_objects
-    from segood.data.prepare import prepare_cityscapes
-    from segood.data.proxy_filter import ProxyFilterReport
-    from segood.data.recognition import Recognized, recognize
-    from segood.data.registry import DATASETS, open_dataset
-    from segood.data.sample import Record, Sample
-    from segood.data.transforms import TrainTransform
+    from segood.data.check import CheckReport as CheckReport
+    from segood.data.check import DatasetFacts as DatasetFacts
+    from segood.data.check import check_dataset as check_dataset
+    from segood.data.coco import CocoProxies as CocoProxies
+    from segood.data.coco import coco_facts as coco_facts
+    from segood.data.coco import prepare_coco as prepare_coco
+    from segood.data.config import DatasetConfig as DatasetConfig
+    from segood.data.dataset import PairedDataset as PairedDataset
+    from segood.data.dataset import SegmentationDataset as SegmentationDataset
+    from segood.data.images import read_image as read_image
+    from segood.data.images import read_labels as read_labels
+    from segood.data.label_spaces import CAMVID11 as CAMVID11
+    from segood.data.label_spaces import CITYSCAPES as CITYSCAPES
+    from segood.data.label_spaces import LabelSpace as LabelSpace
+    from segood.data.label_spaces import get_label_space as get_label_space
+    from segood.data.paste import paste_objects as paste_objects
+    from segood.data.prepare import prepare_cityscapes as prepare_cityscapes
+    from segood.data.proxy_filter import ProxyFilterReport as ProxyFilterReport
+    from segood.data.recognition import Recognized as Recognized
+    from segood.data.recognition import recognize as recognize
+    from segood.data.registry import DATASETS as DATASETS
+    from segood.data.registry import open_dataset as open_dataset
+    from segood.data.sample import Record as Record
+    from segood.data.sample import Sample as Sample
+    from segood.data.transforms import TrainTransform as TrainTransform
 
-_MODULE_OF = {
+_HOMES = {
     "CAMVID11": "label_spaces",
     "CITYSCAPES": "label_spaces",
-    "DATASETS": "registry",
     "CheckReport": "check",
     "CocoProxies": "coco",
+    "DATASETS": "registry",
     "DatasetConfig": "config",
     "DatasetFacts": "check",
     "LabelSpace": "label_spaces",
@@ -50,43 +63,5 @@ _MODULE_OF = {
     "read_labels": "images",
     "recognize": "recognition",
 }
-
-__all__ = [
-    "CAMVID11",
-    "CITYSCAPES",
-    "DATASETS",
-    "CheckReport",
-    "CocoProxies",
-    "DatasetConfig",
-    "DatasetFacts",
-    "LabelSpace",
-    "PairedDataset",
-    "ProxyFilterReport",
-    "Recognized",
-    "Record",
-    "Sample",
-    "SegmentationDataset",
-    "TrainTransform",
-    "check_dataset",
-    "coco_facts",
-    "get_label_space",
-    "open_dataset",
-    "paste_objects",
-    "prepare_cityscapes",
-    "prepare_coco",
-    "read_image",
-    "read_labels",
-    "recognize",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value  # the next access finds it directly
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -7,31 +7,23 @@ networks, and works without torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
 
 if TYPE_CHECKING:
-    from segood.meta.classifier import MetaClassifier
-    from segood.meta.cross_validation import CrossValidation, cross_validate
-    from segood.meta.feature_ranking import FeatureRanking, lars_path
+    from segood.meta.classifier import MetaClassifier as MetaClassifier
+    from segood.meta.cross_validation import CrossValidation as CrossValidation
+    from segood.meta.cross_validation import cross_validate as cross_validate
+    from segood.meta.feature_ranking import FeatureRanking as FeatureRanking
+    from segood.meta.feature_ranking import lars_path as lars_path
 
-__all__ = ["CrossValidation", "FeatureRanking", "MetaClassifier", "cross_validate", "lars_path"]
-
-_HOME = {
+_HOMES = {
     "CrossValidation": "cross_validation",
     "FeatureRanking": "feature_ranking",
     "MetaClassifier": "classifier",
     "cross_validate": "cross_validation",
     "lars_path": "feature_ranking",
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -7,8 +7,9 @@ with the first name taken from here.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
 
 if TYPE_CHECKING:
     from segood.models.adapter import SegmentationModel as SegmentationModel
@@ -32,15 +33,5 @@ _HOMES = {
     "model_header": "checkpoints",
     "save_model": "checkpoints",
 }
-
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = attach(__name__, _HOMES)

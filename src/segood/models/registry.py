@@ -60,7 +60,8 @@ def load_model(
         preprocessing: normalisation and working size; ImageNet's, any size.
         drop_channels: for a module: trailing channels of its logits that are no classes.
         device: where the model goes.
-        options: of the named network: `scale` (2.0 or 0.5) for espnetv2, `arch` for torchvision, `width` for unet.
+        options: of the named network: `scale` for espnetv2 (2.0 or 0.5), `arch` for torchvision,
+            `width` for unet.
 
     Returns:
         The model, in evaluation mode.

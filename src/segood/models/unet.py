@@ -42,7 +42,9 @@ class UNet(nn.Module):
         self.fine = nn.Sequential(_block(width // 2, fine, stride=2), _block(fine, fine))
         self.middle = nn.Sequential(_block(fine, middle, stride=2), _block(middle, middle))
         self.coarse = nn.Sequential(
-            _block(middle, coarse, stride=2), _block(coarse, coarse, dilation=2), _block(coarse, coarse, dilation=4)
+            _block(middle, coarse, stride=2),
+            _block(coarse, coarse, dilation=2),
+            _block(coarse, coarse, dilation=4),
         )
         self.up_middle = _block(coarse + middle, middle)
         self.up_fine = _block(middle + fine, fine)

@@ -5,16 +5,20 @@ In: `RunResults`, run directories, arrays. Out: text, pictures, `report.html`. W
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from segood.lazy import attach
 
 if TYPE_CHECKING:
-    from segood.reporting.colors import colorize
-    from segood.reporting.figures import write_figures, write_proxy_frequencies
-    from segood.reporting.overlays import draw_overlay
-    from segood.reporting.page import build_report
-    from segood.reporting.pictures import encode_webp, save_picture
-    from segood.reporting.tables import format_table, to_markdown
+    from segood.reporting.colors import colorize as colorize
+    from segood.reporting.figures import write_figures as write_figures
+    from segood.reporting.figures import write_proxy_frequencies as write_proxy_frequencies
+    from segood.reporting.overlays import draw_overlay as draw_overlay
+    from segood.reporting.page import build_report as build_report
+    from segood.reporting.pictures import encode_webp as encode_webp
+    from segood.reporting.pictures import save_picture as save_picture
+    from segood.reporting.tables import format_table as format_table
+    from segood.reporting.tables import to_markdown as to_markdown
 
 _HOMES = {
     "build_report": "page",
@@ -27,22 +31,5 @@ _HOMES = {
     "write_figures": "figures",
     "write_proxy_frequencies": "figures",
 }
-
-__all__ = [
-    "build_report",
-    "colorize",
-    "draw_overlay",
-    "encode_webp",
-    "format_table",
-    "save_picture",
-    "to_markdown",
-    "write_figures",
-    "write_proxy_frequencies",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: tables need no Matplotlib, overlays no Jinja2."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"segood.reporting.{_HOMES[name]}"), name)
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = attach(__name__, _HOMES)

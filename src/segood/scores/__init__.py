@@ -11,26 +11,24 @@ from typing import TYPE_CHECKING
 from segood.lazy import attach
 
 if TYPE_CHECKING:
-    from segood.scores.base import Score
-    from segood.scores.energy import Energy
-    from segood.scores.entropy import Entropy, normalized_entropy
-    from segood.scores.max_logit import MaxLogit
-    from segood.scores.msp import MSP
-    from segood.scores.registry import get_score, list_scores
+    from segood.scores.base import Score as Score
+    from segood.scores.energy import Energy as Energy
+    from segood.scores.entropy import Entropy as Entropy
+    from segood.scores.entropy import normalized_entropy as normalized_entropy
+    from segood.scores.max_logit import MaxLogit as MaxLogit
+    from segood.scores.msp import MSP as MSP
+    from segood.scores.registry import get_score as get_score
+    from segood.scores.registry import list_scores as list_scores
 
-__all__ = ["MSP", "Energy", "Entropy", "MaxLogit", "Score", "get_score", "list_scores", "normalized_entropy"]
-
-# Lazy, so that naming a score does not cost an import of torch.
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "MSP": "msp",
-        "Energy": "energy",
-        "Entropy": "entropy",
-        "MaxLogit": "max_logit",
-        "Score": "base",
-        "get_score": "registry",
-        "list_scores": "registry",
-        "normalized_entropy": "entropy",
-    },
-)
+_HOMES = {
+    "Energy": "energy",
+    "Entropy": "entropy",
+    "MSP": "msp",
+    "MaxLogit": "max_logit",
+    "Score": "base",
+    "get_score": "registry",
+    "list_scores": "registry",
+    "normalized_entropy": "entropy",
+}
+__all__ = sorted(_HOMES)
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -182,7 +182,8 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
         **config.trainer,
     }
     try:
-        return lightning.Trainer(**settings)
+        with _quiet_engine():
+            return lightning.Trainer(**settings)
     except TypeError as error:
         raise UsageError(
             f"`trainer` holds an argument that lightning.Trainer does not take: {error}"
