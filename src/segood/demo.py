@@ -66,6 +66,7 @@ def run_demo(
     say("1/4  drawing a synthetic world in the layouts of Cityscapes, COCO, LostAndFound and Fishyscapes")
     world = write_world(
         out / "world",
+        progress=progress,
         seed=seed,
         size=SIZE,
         num_train=_scaled(240, scale),
@@ -94,8 +95,9 @@ def baseline_config(world: WorldPaths, seed: int, scale: float = 1.0) -> TrainCo
         loss=LossConfig(ood_weight=0.0),
         augmentation=AugmentationConfig(crop_size=(192, 384), scale_range=(0.75, 1.5)),
         optimizer=OptimizerConfig("adam", lr=3e-3, schedule="poly"),
-        epochs=_scaled(12, scale),
+        epochs=_scaled(14, scale),
         batch_size=8,
+        num_workers=1,
         seed=seed,
     )
 
@@ -106,13 +108,14 @@ def finetuning_config(world: WorldPaths, baseline: Path, seed: int, scale: float
         street=_street(world, "train"),
         validation=_street(world, "val"),
         model=ModelConfig(str(baseline)),
-        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5, mode="paste"),
+        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=1.0, mode="paste"),
         loss=LossConfig(ood_weight=0.9),
         augmentation=AugmentationConfig(crop_size=(192, 384), scale_range=(0.75, 1.5)),
-        optimizer=OptimizerConfig("adam", lr=5e-4, schedule="poly"),
+        optimizer=OptimizerConfig("adam", lr=1e-3, schedule="poly"),
         evaluation=evaluation_config(world),
-        epochs=_scaled(4, scale),
+        epochs=_scaled(5, scale),
         batch_size=8,
+        num_workers=1,
         seed=seed,
     )
 

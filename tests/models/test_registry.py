@@ -14,7 +14,7 @@ from segood.models import Preprocessing, SegmentationModel, list_models, load_mo
 
 
 def test_known_names() -> None:
-    assert list_models() == ("espnetv2", "torchvision")
+    assert list_models() == ("espnetv2", "torchvision", "unet")
     assert "load_model" in dir(segood.models)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         segood.models.nothing  # noqa: B018
@@ -67,7 +67,11 @@ def test_module_without_logits_map_is_explained() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("espnet", {}, "`model` must be one of espnetv2, torchvision; got 'espnet' .did you mean 'espnetv2'"),
+        (
+            "espnet",
+            {},
+            "`model` must be one of espnetv2, torchvision, unet; got 'espnet' .did you mean 'espnetv2'",
+        ),
         (
             "espnetv2",
             {"scal": 2.0},
