@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -168,7 +169,7 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
     )
     callbacks: list[lightning.Callback] = [checkpoint]
     if progress:
-        callbacks.append(_ProgressBar())
+        callbacks.append(_ProgressBar(refresh_rate=1 if sys.stderr.isatty() else 10))  # logs stay short
     settings: dict[str, Any] = {
         "max_epochs": config.epochs,
         "logger": loggers,
@@ -199,12 +200,12 @@ class _ProgressBar(TQDMProgressBar):
 
 @contextlib.contextmanager
 def _quiet_engine() -> Iterator[None]:
-    """Mute hints of the training engine about things the configuration has decided."""
+    """Mute hints about things the configuration has decided; keep stdout for results."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             for hint in (
                 "does not have many workers",
                 "number of training batches",
