@@ -117,9 +117,8 @@ def main() -> None:
     out(f"{'what':<40}{'peer':<28}{'ours':>10}{'peer':>10}{'ours/peer':>12}\n")
     for measure in (segments, pixel_metrics, leave_one_out, loss):
         row = measure()
-        out(
-            f"{row.what:<40}{row.peer:<28}{row.ours:>9.3f}s{row.theirs:>9.3f}s{row.ours / row.theirs:>12.4f}\n"
-        )
+        times = f"{row.ours:>9.3f}s{row.theirs:>9.3f}s{row.ours / row.theirs:>12.4f}"
+        out(f"{row.what:<40}{row.peer:<28}{times}\n")
 
 
 if __name__ == "__main__":
