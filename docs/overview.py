@@ -44,9 +44,9 @@ def main(run: Path) -> None:
     found = draw_overlay(frame.image, frame.labels["after"], removed=rows.loc[mine, "segment"].tolist())
     panels = [
         ("what the camera sees", frame.image),
-        ("entropy before: confident, and wrong", colorize(frame.scores["before"])),
+        ("entropy of the ordinary network", colorize(frame.scores["before"])),
         ("entropy after fine-tuning: “I don't know this”", colorize(frame.scores["after"])),
-        ("found (red) and removed as false alarm (grey)", found),
+        ("found (orange) and removed as false alarm (hatched)", found),
     ]
     height, width = frame.image.shape[:2]
     figure = Figure(figsize=(12, 12 * height / width + 0.75), layout="constrained")

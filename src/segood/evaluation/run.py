@@ -23,6 +23,7 @@ from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
     Measured,
     Progress,
+    describe_dataset,
     describe_model,
     measure_closed_set,
     measure_dataset,
@@ -93,7 +94,7 @@ def evaluate_run(
         seed=stored.get("seed"),
         segood_version=environment["packages"].get("segood", "unknown"),
         models=infos,
-        datasets=[m.dataset for m in measured],
+        datasets=[m.dataset for m in measured] + [describe_dataset(k, item) for k, item in closed.items()],
         pixel=[p for m in measured for p in m.pixel],
         segment=[s for m in measured for s in m.segment],
         closed_set=closed_results,

@@ -133,18 +133,9 @@ def measure_dataset(
         if frame is not None and gallery is not None:
             save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
         tick()
-    info = DatasetInfo(
-        key=key,
-        title=dataset.title,
-        protocol=dataset.protocol,
-        num_images=len(dataset),
-        num_images_with_ood=num_with_ood,
-        resolution=dataset.resolution,
-        content_hash=dataset.content_hash(),
-    )
     segments = pd.concat([t for c in counts.values() for t in c.tables], ignore_index=True)
     return Measured(
-        info,
+        describe_dataset(key, dataset, num_with_ood),
         [c.metrics.to_result(model=m, dataset=key, score=config.score) for m, c in counts.items()],
         [_segment_result(m, key, config, c, num_ground_truth) for m, c in counts.items()],
         segments,
@@ -188,6 +179,19 @@ def measure_closed_set(
             )
         )
     return results
+
+
+def describe_dataset(key: str, dataset: SegmentationDataset, num_images_with_ood: int = 0) -> DatasetInfo:
+    """Return what the results say about a data set; hashes its files."""
+    return DatasetInfo(
+        key=key,
+        title=dataset.title,
+        protocol=dataset.protocol,
+        num_images=len(dataset),
+        num_images_with_ood=num_images_with_ood,
+        resolution=dataset.resolution,
+        content_hash=dataset.content_hash(),
+    )
 
 
 def describe_model(key: str, title: str, model: SegmentationModel, checkpoint: Path | None) -> ModelInfo:
