@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from segood.cli import main
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -23,14 +25,16 @@ def segood() -> Run:
 
 
 @pytest.fixture
-def fails(segood: Run) -> Callable[..., str]:
-    """Run `segood ...`, require one line of error and the exit code, and return that line."""
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Call `segood ...`, require one line of error and the exit code, and return that line."""
 
     def run(*arguments: object, code: int) -> str:
-        done = segood(*arguments)
-        assert done.returncode == code, done.stderr
-        lines = done.stderr.strip().splitlines()
-        assert len(lines) == 1, done.stderr
+        capsys.readouterr()
+        status = main([str(a) for a in arguments])
+        stderr = capsys.readouterr().err
+        assert status == code, stderr
+        lines = stderr.strip().splitlines()
+        assert len(lines) == 1, stderr
         assert lines[0].startswith("segood: error: ")
         return lines[0]
 

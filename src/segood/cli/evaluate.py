@@ -8,8 +8,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json
-from segood.evaluation.config import EvaluationConfig
+from segood.evaluation.config import EvaluationConfig, stored_evaluation
 from segood.models.config import ModelConfig
+from segood.runs import CONFIG, read_config
 
 CONFIGS = (EvaluationConfig, ModelConfig)
 
@@ -19,19 +20,14 @@ def build_parser() -> ArgumentParser:
     parser = make_parser(
         "evaluate",
         "Evaluate the networks of a run: what `train` left there (before and after), or --models.",
-        "segood evaluate runs/camvid",
+        "segood evaluate runs/camvid --threshold 0.6",
         usage="evaluate RUN",
     )
     add_config(parser)
     parser.add_argument(
         "run", help="run directory of `segood train`, or a new one with --config and --models"
     )
-    parser.add_argument(
-        "--evaluation",
-        type=EvaluationConfig | None,  # type: ignore[operator]
-        default=None,
-        help="data sets, score, threshold; those of the run's config.yaml if not given",
-    )
+    parser.add_class_arguments(EvaluationConfig)
     parser.add_argument(
         "--models", type=dict[str, ModelConfig], default={}, help="networks by key, instead of the run's own"
     )
@@ -42,14 +38,24 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
+def set_defaults(parser: ArgumentParser, argv: list[str]) -> None:
+    """Take what the run's own config.yaml says as defaults."""
+    for word in argv:
+        if not word.startswith("-") and (Path(word) / CONFIG).is_file():
+            stored = dataclasses.asdict(stored_evaluation(read_config(word)))
+            meta = {f"meta.{key}": value for key, value in stored.pop("meta").items()}
+            parser.set_defaults({**stored, **meta})
+
+
 def run(arguments: Namespace) -> None:
     """Evaluate, write metrics.json and segments.parquet, print the table."""
     from segood.evaluation.run import evaluate_run
     from segood.reporting import format_table
 
+    config = EvaluationConfig(**{name: arguments[name] for name in EvaluationConfig.__dataclass_fields__})
     results = evaluate_run(
         Path(arguments.run),
-        arguments.evaluation,
+        config,
         models=arguments.models,
         data_root=arguments.data_root,
         progress=progress_bar,

@@ -1,6 +1,7 @@
 """What all verbs share: parsing with one-line errors, exit codes, progress bars, output.
 
-A verb module offers `build_parser() -> ArgumentParser` and `run(arguments) -> None`.
+A verb module offers `build_parser() -> ArgumentParser` and `run(arguments) -> None`; where defaults
+depend on the arguments (a run directory holds them), `set_defaults(parser, argv)` too.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
     debug = "--debug" in argv
     try:
         parser = verb.build_parser()
+        if hasattr(verb, "set_defaults"):
+            verb.set_defaults(parser, argv)
         try:
             arguments = parser.instantiate(parser.parse_args(_named_configs(argv)))
         except ArgumentError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from segood.checks import check_unit_interval
 from segood.data.config import DatasetConfig
-from segood.errors import UsageError
+from segood.errors import DataError, UsageError
+from segood.runs import CONFIG
 
 
 @dataclass
@@ -52,3 +54,22 @@ class EvaluationConfig:
         check_unit_interval("meta.probability_threshold", self.meta.probability_threshold)
         if self.gallery_frames < 0:
             raise UsageError(f"`gallery_frames` must not be negative; got {self.gallery_frames}")
+
+
+def stored_evaluation(stored: Mapping[str, Any]) -> EvaluationConfig:
+    """Return the evaluation that a run's `config.yaml` describes.
+
+    Args:
+        stored: what `segood.runs.read_config` returns.
+
+    Raises:
+        DataError: it was written by another version.
+    """
+    raw = dict(stored.get("evaluation") or {})
+    try:
+        for name in ("datasets", "closed_set"):
+            raw[name] = {key: DatasetConfig(**item) for key, item in (raw.get(name) or {}).items()}
+        raw["meta"] = MetaConfig(**(raw.get("meta") or {}))
+        return EvaluationConfig(**raw)
+    except TypeError as error:
+        raise DataError(f"the run's {CONFIG} is of another version: {error}") from error

@@ -10,14 +10,12 @@ import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from segood import runs
-from segood.data.config import DatasetConfig
 from segood.errors import DataError, UndefinedMetricError, UsageError
-from segood.evaluation.config import EvaluationConfig, MetaConfig
+from segood.evaluation.config import EvaluationConfig, MetaConfig, stored_evaluation
 from segood.evaluation.false_alarms import describe_classifier, feature_columns, filter_false_alarms
 from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
@@ -60,7 +58,7 @@ def evaluate_run(
     """
     run = Path(run)
     stored = runs.read_config(run) if (run / runs.CONFIG).exists() or not models else {}
-    config = config or _stored_evaluation(stored)
+    config = config or stored_evaluation(stored)
     config.check()
     if not config.datasets and not config.closed_set:
         raise UsageError("nothing to evaluate: the configuration names no `datasets` and no `closed_set`")
@@ -182,14 +180,3 @@ def _networks(
         for key, model in loaded.items()
     ]
     return loaded, infos
-
-
-def _stored_evaluation(stored: dict[str, Any]) -> EvaluationConfig:
-    raw = dict(stored.get("evaluation") or {})
-    for name in ("datasets", "closed_set"):
-        raw[name] = {key: DatasetConfig(**item) for key, item in (raw.get(name) or {}).items()}
-    raw["meta"] = MetaConfig(**(raw.get("meta") or {}))
-    try:
-        return EvaluationConfig(**raw)
-    except TypeError as error:
-        raise DataError(f"the run's {runs.CONFIG} is of another version: {error}") from error

@@ -213,6 +213,7 @@ def _quiet_engine() -> Iterator[None]:
                 "isinstance.treespec",
                 "Checkpoint directory .* exists and is not empty",
                 "LeafSpec",
+                "dirpath has changed",  # a run directory may be moved between interruption and resumption
             ):
                 warnings.filterwarnings("ignore", message=f".*{hint}.*")
             yield

@@ -1,0 +1,64 @@
+"""The demo, shrunk: every stage on the real loaders, resumable, ending in a page."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from segood import runs
+from segood.demo import run_demo
+from segood.errors import UsageError
+from segood.models import load_model
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    run_demo(out, seed=3, scale=0.03)
+    return out
+
+
+def test_everything_is_there(demo: Path) -> None:
+    finetuned = demo / "finetuned"
+    for name in (
+        runs.CONFIG,
+        runs.ENVIRONMENT,
+        runs.METRICS,
+        runs.SEGMENTS,
+        runs.START,
+        runs.FINAL,
+        "report.html",
+    ):
+        assert (finetuned / name).exists(), name
+    assert (demo / "report.html").read_bytes() == (finetuned / "report.html").read_bytes()
+
+
+def test_a_finished_demo_is_not_trained_again(demo: Path) -> None:
+    checkpoint = demo / "finetuned" / runs.FINAL
+    stamp = checkpoint.stat().st_mtime_ns
+    said: list[str] = []
+    done = run_demo(demo, seed=3, scale=0.03, say=said.append)
+    assert len(said) == 4
+    assert checkpoint.stat().st_mtime_ns == stamp
+    assert [m.key for m in done.results.models] == ["before", "after"]
+
+
+def test_an_interrupted_demo_goes_on(demo: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy)
+    expected = load_model(demo / "finetuned" / runs.FINAL).state_dict()
+    (copy / "finetuned" / runs.FINAL).unlink()  # killed after the last epoch, before the end
+    shutil.rmtree(copy / "baseline" / runs.CHECKPOINTS)  # killed before the first checkpoint
+    (copy / "report.html").unlink()
+    done = run_demo(copy, seed=3, scale=0.03)
+    assert done.report.exists()
+    resumed = load_model(copy / "finetuned" / runs.FINAL).state_dict()
+    assert all(torch.equal(resumed[key], value) for key, value in expected.items())
+
+
+def test_a_demo_of_another_seed_is_refused(demo: Path) -> None:
+    with pytest.raises(UsageError, match="world"):
+        run_demo(demo, seed=4, scale=0.03)
