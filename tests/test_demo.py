@@ -46,16 +46,14 @@ def test_a_finished_demo_is_not_trained_again(demo: Path) -> None:
     assert [m.key for m in done.results.models] == ["before", "after"]
 
 
-def test_an_interrupted_demo_goes_on(demo: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "demo"
-    shutil.copytree(demo, copy)
+def test_an_interrupted_demo_goes_on(demo: Path) -> None:
     expected = load_model(demo / "finetuned" / runs.FINAL).state_dict()
-    (copy / "finetuned" / runs.FINAL).unlink()  # killed after the last epoch, before the end
-    shutil.rmtree(copy / "baseline" / runs.CHECKPOINTS)  # killed before the first checkpoint
-    (copy / "report.html").unlink()
-    done = run_demo(copy, seed=3, scale=0.03)
+    (demo / "finetuned" / runs.FINAL).unlink()  # killed after the last epoch, before the end
+    shutil.rmtree(demo / "baseline" / runs.CHECKPOINTS)  # killed before the first checkpoint
+    (demo / "report.html").unlink()
+    done = run_demo(demo, seed=3, scale=0.03)
     assert done.report.exists()
-    resumed = load_model(copy / "finetuned" / runs.FINAL).state_dict()
+    resumed = load_model(demo / "finetuned" / runs.FINAL).state_dict()
     assert all(torch.equal(resumed[key], value) for key, value in expected.items())
 
 

@@ -145,8 +145,5 @@ def _train(config: TrainConfig, run: Path, progress: bool) -> Path:
     """Train into `run` unless that is done; return the final checkpoint."""
     final = run / runs.FINAL
     if not final.exists():
-        resume = (run / runs.CHECKPOINTS / "last.ckpt").exists()
-        if run.exists() and not resume:
-            shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to keep
-        train(config, run, resume=resume, progress=progress)
+        train(config, run, resume=(run / runs.CONFIG).exists(), progress=progress)
     return final

@@ -81,8 +81,17 @@ def describe_environment() -> dict[str, Any]:
 
 def write_description(run: Path, config: dict[str, Any]) -> None:
     """Write `config.yaml` (resolved, so that it repeats the run) and `environment.json`."""
-    write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False))
+    write_text(run / CONFIG, yaml.safe_dump(as_stored(config), sort_keys=False))
     write_json(run / ENVIRONMENT, describe_environment())
+
+
+def as_stored(value: Any) -> Any:
+    """Return a configuration as it reads back from YAML: tuples become lists, paths text."""
+    if isinstance(value, dict):
+        return {key: as_stored(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_stored(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def read_config(run: str | Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 from pathlib import Path
 
 import pandas as pd
@@ -227,4 +228,44 @@ def test_output_with_another_run_and_resume_of_nothing(world: WorldPaths, tmp_pa
     with pytest.raises(UsageError, match="already holds another run"):
         train(config(world), tmp_path / "run", progress=False)
     with pytest.raises(UsageError, match="nothing to resume"):
-        train(config(world), tmp_path / "run", resume=True, progress=False)
+        train(config(world), tmp_path / "new", resume=True, progress=False)
+    assert not (tmp_path / "new").exists()
+
+
+def test_resume_needs_the_same_configuration_and_starts_over_without_checkpoint(
+    world: WorldPaths, tmp_path: Path
+) -> None:
+    whole = train(config(world, epochs=1), tmp_path / "whole", progress=False)
+    (tmp_path / "whole" / runs.CHECKPOINTS / "last.ckpt").unlink()  # as if killed in the first epoch
+    (tmp_path / "whole" / runs.FINAL).unlink()
+    with pytest.raises(UsageError, match="was started with another `optimizer`"):
+        train(
+            config(world, epochs=1, optimizer=OptimizerConfig(lr=1e-4)),
+            tmp_path / "whole",
+            resume=True,
+            progress=False,
+        )
+    again = train(config(world, epochs=1), tmp_path / "whole", resume=True, progress=False)
+    for key, value in weights(whole).items():
+        assert torch.equal(weights(again)[key], value), key
+
+
+def test_full_disk_leaves_no_half_run(world: WorldPaths, tmp_path: Path) -> None:
+    from segood.errors import OutputError
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit, left in (
+        (20_000, False),
+        (900_000, True),
+    ):  # below the start weights; below the first checkpoint
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(OutputError, match=r"File too large"):
+                train(config(world), tmp_path / "run", progress=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (tmp_path / "run").exists() == left
+    run = tmp_path / "run"
+    assert load_model(str(run / runs.START))
+    assert not (run / runs.FINAL).exists()
+    assert not list(run.rglob("*.part*"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from segood import runs
 from segood.data import Sample, TrainTransform
 from segood.data.dataset import SegmentationDataset
 from segood.data.paste_options import PasteOptions
-from segood.errors import DataError, UsageError
+from segood.errors import DataError, OutputError, UsageError
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
 from segood.training.mixture import Subset, TrainingMixture, ValidationFrames, split_proxies
@@ -48,16 +49,18 @@ def train(
         config: everything that fixes the result.
         out: run directory; must be new or empty, unless `resume`.
         model: the network to train, instead of the one `config.model` names; trained in place.
-        resume: continue an interrupted run from its last checkpoint.
+        resume: continue an interrupted run of the same configuration from its last checkpoint, or
+            from the start where it was interrupted before the first one.
         progress: show a progress bar.
 
     Returns:
         The trained network, in eval mode.
 
     Raises:
-        UsageError: a value breaks its rule, or `out` holds another run.
+        UsageError: a value breaks its rule, or `out` holds another run (or none, with `resume`).
         DataError: a data set is not what it has to be.
         CheckpointError: the start weights do not fit.
+        OutputError: the disk is full or not writable; finished epochs are kept.
     """
     config.check()
     street = config.street.open(config.data_root)
@@ -67,33 +70,65 @@ def train(
     model = model or config.model.load()
     check_labels_fit(street, model)
     trainer = _build_trainer(config, Path(out), progress=progress)
-    out = runs.claim_run(out, resume=resume)
+    out = _open_run(config, Path(out), model, resume=resume)
     last = out / runs.CHECKPOINTS / "last.ckpt"
-    if resume and not last.exists():
-        raise UsageError(f"nothing to resume: {last} does not exist; start without --resume")
-    if not resume:
-        runs.write_description(out, dataclasses.asdict(config))
-        save_model(model, out / runs.START)
-
     module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
-    with _quiet_engine():
-        trainer.fit(
-            module,
-            train_dataloaders=_training_loader(config, street, proxies),
-            val_dataloaders=_validation_loaders(config, held_out),
-            ckpt_path=str(last) if resume else None,
-            weights_only=True,  # a checkpoint is data, never code
-        )
+    try:
+        with _quiet_engine():
+            trainer.fit(
+                module,
+                train_dataloaders=_training_loader(config, street, proxies),
+                val_dataloaders=_validation_loaders(config, held_out),
+                ckpt_path=str(last) if last.exists() else None,
+                weights_only=True,  # a checkpoint is data, never code
+            )
+    except OSError as error:
+        raise OutputError(
+            f"training in {out} stopped: {error.strerror or error}; "
+            "finished epochs are kept, free space and continue with --resume"
+        ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
     save_model(model.eval(), out / runs.FINAL, metadata={"training": dataclasses.asdict(config)})
     return model
 
 
+_MAY_CHANGE = {"epochs", "num_workers", "trainer", "data_root", "evaluation"}
+
+
+def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resume: bool) -> Path:
+    """Describe a new run, or check that the one to resume is of the same configuration."""
+    now = dataclasses.asdict(config)
+    if resume:
+        if not (out / runs.CONFIG).exists():
+            raise UsageError(f"nothing to resume: {out} holds no run; start without --resume")
+        before, after = runs.read_config(out), runs.as_stored(now)
+        changed = [key for key in after if key not in _MAY_CHANGE and before.get(key) != after[key]]
+        if changed:
+            raise UsageError(
+                f"{out} was started with another `{changed[0]}`; resume with the same configuration"
+            )
+    else:
+        runs.claim_run(out)
+    try:
+        runs.write_description(out, now)
+        if not (out / runs.START).exists():
+            save_model(model, out / runs.START)
+    except OutputError:
+        if not resume:
+            shutil.rmtree(out, ignore_errors=True)  # nothing of a run has come to be
+        raise
+    return out
+
+
 def require_labels(dataset: SegmentationDataset) -> None:
-    """Raise `DataError` unless every frame of a training set has a label file."""
+    """Raise unless a data set gives train ids for every frame."""
+    if dataset.role != "closed_set":
+        raise UsageError(
+            f"`street` must be a data set with train ids, such as cityscapes or camvid; {dataset.name} is {dataset.role}"
+        )
     missing = [record.sample_id for record in dataset.records if record.label is None]
-    if missing and dataset.role != "proxy":
+    if missing:
         raise DataError(
             f"{dataset.title} at {dataset.root}: {len(missing)} frames have no label, first {missing[0]}; "
             "training needs labels for all"
