@@ -238,13 +238,9 @@ def test_resume_needs_the_same_configuration_and_starts_over_without_checkpoint(
     whole = train(config(world, epochs=1), tmp_path / "whole", progress=False)
     (tmp_path / "whole" / runs.CHECKPOINTS / "last.ckpt").unlink()  # as if killed in the first epoch
     (tmp_path / "whole" / runs.FINAL).unlink()
+    slower = config(world, epochs=1, optimizer=OptimizerConfig(lr=1e-4))
     with pytest.raises(UsageError, match="was started with another `optimizer`"):
-        train(
-            config(world, epochs=1, optimizer=OptimizerConfig(lr=1e-4)),
-            tmp_path / "whole",
-            resume=True,
-            progress=False,
-        )
+        train(slower, tmp_path / "whole", resume=True, progress=False)
     again = train(config(world, epochs=1), tmp_path / "whole", resume=True, progress=False)
     for key, value in weights(whole).items():
         assert torch.equal(weights(again)[key], value), key
@@ -257,7 +253,7 @@ def test_full_disk_leaves_no_half_run(world: WorldPaths, tmp_path: Path) -> None
     for limit, left in (
         (20_000, False),
         (900_000, True),
-    ):  # below the start weights; below the first checkpoint
+    ):  # start weights fit, checkpoint does not
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
             with pytest.raises(OutputError, match=r"File too large"):

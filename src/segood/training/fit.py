@@ -125,7 +125,8 @@ def require_labels(dataset: SegmentationDataset) -> None:
     """Raise unless a data set gives train ids for every frame."""
     if dataset.role != "closed_set":
         raise UsageError(
-            f"`street` must be a data set with train ids, such as cityscapes or camvid; {dataset.name} is {dataset.role}"
+            "`street` must be a data set with train ids, such as cityscapes or camvid; "
+            f"{dataset.name} is of the kind {dataset.role}"
         )
     missing = [record.sample_id for record in dataset.records if record.label is None]
     if missing:
