@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from torch import nn
 
@@ -163,7 +163,7 @@ class Monitor:
         )
 
 
-def _as_rgb(image: np.ndarray | Image.Image | str | Path) -> Float[np.ndarray, "h w 3"]:
+def _as_rgb(image: np.ndarray | Image.Image | str | Path) -> UInt8[np.ndarray, "h w 3"]:
     if isinstance(image, (str, Path)):
         return read_image(Path(image))
     if isinstance(image, Image.Image):
