@@ -184,6 +184,7 @@ class PixelMetrics:
             pr=curves.pr_curve(points, max_points) if defined else None,
             distribution=self.distribution(),
             undefined=report.undefined,
+            warnings=list(report.warnings),
         )
 
     def _count(self, counts: np.ndarray, scores: np.ndarray) -> None:

@@ -82,6 +82,7 @@ class PixelResult:
     pr: Curve | None
     distribution: Distribution
     undefined: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

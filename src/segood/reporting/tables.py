@@ -63,6 +63,12 @@ def _sections(results: RunResults) -> list[tuple[str, Row, list[Row], list[str]]
             for model, item in block.rows
             if item.undefined
         ]
+        notes += [
+            f"{block.dataset.title}, {model.title}: {warning}"
+            for block in pixel
+            for model, item in block.rows
+            for warning in item.warnings
+        ]
         found.append(("Pixel level", header, rows, notes))
     if segment:
         header = ["data set", "model", "FP", "FN", "errors", "FP meta", "FN meta", "errors meta", "change"]
