@@ -95,7 +95,7 @@ def baseline_config(world: WorldPaths, seed: int, scale: float = 1.0) -> TrainCo
         loss=LossConfig(ood_weight=0.0),
         augmentation=AugmentationConfig(crop_size=(192, 384), scale_range=(0.75, 1.5)),
         optimizer=OptimizerConfig("adam", lr=3e-3, schedule="poly"),
-        epochs=_scaled(18, scale),
+        epochs=_scaled(14, scale),
         batch_size=8,
         num_workers=1,
         seed=seed,

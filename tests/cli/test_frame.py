@@ -89,8 +89,12 @@ def test_debug_shows_the_traceback(segood: Callable[..., subprocess.CompletedPro
             "unknown key 'optimzer' in 'optimzer.lr' (did you mean 'optimizer'?)",
         ),
         ("Group 'street' does not accept option 'rot'", "unknown key 'rot' (did you mean 'root'?)"),
-        ("unrecognized arguments: --xyz", "unknown key 'xyz'"),
+        ("unrecognized arguments: --xyz", "unknown key 'xyz'; --help lists the valid ones"),
         ("something\n  else", "something else"),
+        (
+            'Parser key "proxies":\n  Does not validate against any of the Union subtypes\n  Given value: 3',
+            "`proxies` is incomplete or of the wrong type; see --proxies.help for its parts",
+        ),
     ],
 )
 def test_explain(message: str, line: str) -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from segood import runs
 from segood.data.config import DatasetConfig
 from segood.data.synthetic import WorldPaths
 from segood.errors import DataError, SegoodError, UsageError
+from segood.evaluation.config import EvaluationConfig
 from segood.models import SegmentationModel, load_model
 from segood.models.config import ModelConfig
 from segood.training import TrainConfig, train
@@ -216,6 +223,18 @@ def test_bad_input_leaves_nothing_behind(world: WorldPaths, tmp_path: Path) -> N
             "model": ModelConfig("torchvision", num_classes=5, options={"arch": "lraspp_mobilenet_v3_large"})
         }),
         (UsageError, "lightning.Trainer does not take", {"trainer": {"gpus_please": 3}}),
+        (UsageError, "`trainer.devices` must be 1", {"trainer": {**CPU, "devices": 2}}),
+        (UsageError, "accumulate_grad_batches` must be 1", {"trainer": {"accumulate_grad_batches": 4}}),
+        (UsageError, "crop_size", {"augmentation": AugmentationConfig(crop_size=(0, 0))}),
+        (DataError, "does not exist", {"validation": DatasetConfig("cityscapes", str(tmp_path / "none"))}),
+        (UsageError, "fishyscapes_static is of the kind ood", {
+            "validation": DatasetConfig("fishyscapes_static", str(world.fishyscapes))
+        }),
+        (UsageError, "did you mean 'protocol'", {
+            "evaluation": EvaluationConfig(
+                {"a": DatasetConfig("lost_and_found", "x", options={"protocl": "smiyc"})}
+            )
+        }),
     ]  # fmt: skip
     for error, text, changes in cases:
         with pytest.raises(error, match=text):
@@ -265,3 +284,75 @@ def test_full_disk_leaves_no_half_run(world: WorldPaths, tmp_path: Path) -> None
     assert load_model(str(run / runs.START))
     assert not (run / runs.FINAL).exists()
     assert not list(run.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_damaged_image_is_one_line_whoever_loads_it(
+    world: WorldPaths, tmp_path: Path, num_workers: int
+) -> None:
+    root = tmp_path / "city"
+    shutil.copytree(world.cityscapes, root)
+    image = sorted((root / "leftImg8bit" / "train").rglob("*.png"))[0]
+    image.write_bytes(image.read_bytes()[:900])
+    damaged = config(world, street=DatasetConfig("cityscapes", str(root), "train"), num_workers=num_workers)
+    with pytest.raises(DataError) as caught:
+        train(damaged, tmp_path / "run", progress=False)
+    assert "\n" not in str(caught.value)
+    assert image.name in str(caught.value)
+
+
+def test_interruption_is_told_and_resumable(world: WorldPaths, tmp_path: Path) -> None:
+    """Ctrl-C and termination end with exit code 1 and a line; `--resume` then finishes the run."""
+    settings = dataclasses.asdict(config(world, epochs=400))
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(runs.as_stored(settings)))
+    for number, (which, words) in enumerate(((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"))):
+        out = tmp_path / str(number)
+        command = [
+            sys.executable,
+            "-m",
+            "segood.cli",
+            "train",
+            "--config",
+            tmp_path / "long.yaml",
+            "--out",
+            out,
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not (out / runs.CHECKPOINTS / "last.ckpt").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(which)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1, errors
+        assert words in errors.strip().splitlines()[-1]
+        assert not (out / runs.FINAL).exists()
+    resumed = dataclasses.replace(config(world, epochs=1))
+    train(resumed, tmp_path / "0", resume=True, progress=False)
+    assert (tmp_path / "0" / runs.FINAL).exists()
+
+
+def test_no_tiny_batch_is_left(world: WorldPaths) -> None:
+    from segood.training.sampling import EpochSampler, EvenBatches
+
+    for count, size in ((11, 5), (12, 5), (3, 8), (16, 8), (17, 8)):
+        batches = list(EvenBatches(EpochSampler(count, 0, ratio=0, mode="images", seed=0), size))
+        sizes = [len(batch) for batch in batches]
+        assert sum(sizes) == count
+        assert max(sizes) <= size
+        assert max(sizes) - min(sizes) <= 1
+        assert len({item.sample for batch in batches for item in batch}) == count
+
+
+def test_validation_without_streets_has_no_miou(world: WorldPaths, tmp_path: Path) -> None:
+    proxies = ProxyConfig(
+        DatasetConfig("coco_proxies", str(world.coco), "train", options={"background": "class0"}),
+        ratio=0.5,
+        validation_share=0.4,
+    )
+    train(config(world, validation=None, proxies=proxies, epochs=1), tmp_path / "run", progress=False)
+    log = pd.read_csv(tmp_path / "run" / "logs" / "csv" / "metrics.csv")
+    assert "entropy_ood" in log
+    assert "miou" not in log
+    assert "entropy_in" not in log

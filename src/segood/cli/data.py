@@ -39,6 +39,10 @@ def run(arguments: Namespace) -> None:
     {"cityscapes": _prepare_cityscapes, "coco": _prepare_coco}[kind](arguments.prepare[kind])
 
 
+def _add_debug(parser: ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
 def _check_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="segood data check ROOT [--option value ...]",
@@ -46,6 +50,7 @@ def _check_parser() -> ArgumentParser:
         description="Recognise the layout under ROOT and list images, labels, label values, OoD objects,"
         " sizes, unpaired files, protocol and content hash. Example: segood data check data/camvid",
     )
+    _add_debug(parser)
     parser.add_argument("root", help="folder of the data set")
     parser.add_argument("--name", type=str | None, default=None, help="layout, where several would fit")  # type: ignore[operator]
     parser.add_argument("--split", type=str | None, default=None, help="one split; all if not given")  # type: ignore[operator]
@@ -60,6 +65,7 @@ def _cityscapes_parser() -> ArgumentParser:
         description="Write *_gtFine_labelTrainIds.png beside every *_gtFine_labelIds.png."
         " Example: segood data prepare cityscapes data/cityscapes",
     )
+    _add_debug(parser)
     parser.add_argument("root", help="folder with leftImg8bit/ and gtFine/")
     return parser
 
@@ -71,6 +77,7 @@ def _coco_parser() -> ArgumentParser:
         description="Filter the proxy images, write their object masks, the filter's report and a figure of"
         " the pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",
     )
+    _add_debug(parser)
     parser.add_argument("root", help="folder with {split}2017/ and annotations/")
     parser.add_argument("--split", default="train", help="train or val")
     parser.add_argument("--cache", required=True, help="folder to write to")

@@ -144,10 +144,14 @@ def explain(message: str, known: set[str]) -> str:
         wrong = next((part for part in path.split(".") if part not in known), path)
         near = get_close_matches(wrong, known, n=1)
         where = f" in '{path}'" if wrong != path else ""
-        return f"unknown key '{wrong}'{where}" + (f" (did you mean '{near[0]}'?)" if near else "")
+        return f"unknown key '{wrong}'{where}" + (
+            f" (did you mean '{near[0]}'?)" if near else "; --help lists the valid ones"
+        )
+    key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    if "Union subtypes" in message and "Given value:" in message and "Got value" not in message:
+        return f"`{key}` is incomplete or of the wrong type; see --{key}.help for its parts"
     expected = re.search(r"Expected an? (?:<class '([^']+)'>|([^.]+))\. Got value: (.*)", message)
     if expected:
-        key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
         return f"`{key}` must be of type {expected[1] or expected[2]}; got {expected[3]}"
     return " ".join(message.split())
 

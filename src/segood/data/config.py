@@ -28,6 +28,12 @@ class DatasetConfig:
     resize: tuple[int, int] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raise `UsageError` for a name or option that does not exist, before anything is opened."""
+        from segood.data.registry import check_dataset_options
+
+        check_dataset_options(self.name, self.options)
+
     def open(self, data_root: str | Path = ".") -> segood.data.SegmentationDataset:
         """Open the data set (see `segood.data.open_dataset` for what can go wrong)."""
         from segood.data import open_dataset

@@ -7,7 +7,7 @@ knows all layouts; each stands in a module of its own.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -125,11 +125,26 @@ def open_dataset(
         Traceback (most recent call last):
         segood.errors.UsageError: `name` must be one of cityscapes, ... (did you mean 'cityscapes'?)
     """
-    check_choice("name", name, DATASETS)
+    check_dataset_options(name, options)
     entry = DATASETS[name]
-    known = entry.options()
-    for option in options:
-        check_choice(f"options of {name}", option, known)
     if resize is not None:
         options["resize"] = resize
     return entry.open(root, split, **options)
+
+
+def check_dataset_options(name: str, options: Iterable[str]) -> None:
+    """Raise `UsageError` for an unknown data set or option; nothing on disk is looked at.
+
+    Args:
+        name: one of `DATASETS`.
+        options: names of options for `open_dataset`.
+
+    Example:
+        >>> check_dataset_options("camvid", ["label"])
+        Traceback (most recent call last):
+        segood.errors.UsageError: `options of camvid` must be one of ...; got 'label' (did you mean 'labels'?)
+    """
+    check_choice("name", name, DATASETS)
+    known = DATASETS[name].options()
+    for option in options:
+        check_choice(f"options of {name}", option, known)

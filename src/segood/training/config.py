@@ -115,6 +115,11 @@ class TrainConfig:
     seed: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
 
+    def _datasets(self) -> list[DatasetConfig]:
+        proxies = [self.proxies.dataset] if self.proxies else []
+        evaluated = [*self.evaluation.datasets.values(), *self.evaluation.closed_set.values()]
+        return [self.street, *([self.validation] if self.validation else []), *proxies, *evaluated]
+
     def check(self) -> None:
         """Raise `UsageError` where a value breaks its rule."""
         check_unit_interval("loss.ood_weight", self.loss.ood_weight)
@@ -127,6 +132,15 @@ class TrainConfig:
             raise UsageError(f"`num_workers` must not be negative; got {self.num_workers}")
         if self.optimizer.lr <= 0:
             raise UsageError(f"`optimizer.lr` must be positive; got {self.optimizer.lr}")
+        for name in ("devices", "num_nodes", "accumulate_grad_batches"):
+            given = self.trainer.get(name, 1)
+            if (len(given) if isinstance(given, list) else given) not in (1, "1"):
+                raise UsageError(
+                    f"`trainer.{name}` must be 1: the means of the objective are not yet taken over "
+                    "several processes or accumulated batches"
+                )
+        for described in self._datasets():
+            described.check()
         if self.proxies is not None:
             check_unit_interval("proxies.validation_share", self.proxies.validation_share)
             if self.proxies.ratio < 0:

@@ -21,18 +21,20 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from segood import runs
 from segood.data import Sample, TrainTransform
+from segood.data.config import DatasetConfig
 from segood.data.dataset import SegmentationDataset
 from segood.data.paste_options import PasteOptions
-from segood.errors import DataError, OutputError, UsageError
+from segood.errors import DataError, OutputError, SegoodError, UsageError
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
 from segood.training.mixture import Subset, TrainingMixture, ValidationFrames, split_proxies
 from segood.training.module import OutOfDistributionTraining
-from segood.training.sampling import EpochSampler
+from segood.training.sampling import EpochSampler, EvenBatches
 
 
 def train(
@@ -63,34 +65,51 @@ def train(
         OutputError: the disk is full or not writable; finished epochs are kept.
     """
     config.check()
-    street = config.street.open(config.data_root)
-    require_labels(street)
+    street = _open_street(config.street, config)
+    validation = _open_street(config.validation, config) if config.validation else ()
     proxies, held_out = _open_proxies(config)
     lightning.seed_everything(config.seed, verbose=False)
     model = model or config.model.load()
-    check_labels_fit(street, model)
+    for dataset in (street, validation):
+        if dataset:
+            check_labels_fit(dataset, model)
     trainer = _build_trainer(config, Path(out), progress=progress)
+    loader = _training_loader(config, street, proxies)
+    module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
+    checks = {"street": validation, "proxies": held_out}
+    module.validation_kinds = tuple(kind for kind, samples in checks.items() if samples)
     out = _open_run(config, Path(out), model, resume=resume)
     last = out / runs.CHECKPOINTS / "last.ckpt"
-    module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
-    try:
-        with _quiet_engine():
-            trainer.fit(
-                module,
-                train_dataloaders=_training_loader(config, street, proxies),
-                val_dataloaders=_validation_loaders(config, held_out),
-                ckpt_path=str(last) if last.exists() else None,
-                weights_only=True,  # a checkpoint is data, never code
-            )
-    except OSError as error:
-        raise OutputError(
-            f"training in {out} stopped: {error.strerror or error}; "
-            "finished epochs are kept, free space and continue with --resume"
-        ) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with _quiet_engine(), _named_failures(out):
+        trainer.fit(
+            module,
+            train_dataloaders=loader,
+            val_dataloaders=[DataLoader(ValidationFrames(checks[k])) for k in module.validation_kinds]
+            or None,
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,  # a checkpoint is data, never code
+        )
     save_model(model.eval(), out / runs.FINAL, metadata={"training": dataclasses.asdict(config)})
     return model
+
+
+@contextlib.contextmanager
+def _named_failures(out: Path) -> Iterator[None]:
+    """Say in one line why the training engine stopped, and that `--resume` goes on."""
+    goes_on = "finished epochs are kept, continue with --resume"
+    try:
+        yield
+    except SegoodError as error:
+        text = str(error)
+        if "Original Traceback" in text:  # a loading process wraps what it raises in its traceback
+            raise type(error)(text.strip().splitlines()[-1].split(": ", 1)[-1]) from None
+        raise
+    except OSError as error:
+        raise OutputError(f"training in {out} stopped: {error.strerror or error}; {goes_on}") from error
+    except SIGTERMException:
+        raise SegoodError(f"training in {out} was terminated; {goes_on}") from None
+    except SystemExit:  # how the engine leaves after Ctrl-C
+        raise KeyboardInterrupt from None
 
 
 _MAY_CHANGE = {"epochs", "num_workers", "trainer", "data_root", "evaluation"}
@@ -121,11 +140,12 @@ def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resum
     return out
 
 
-def require_labels(dataset: SegmentationDataset) -> None:
-    """Raise unless a data set gives train ids for every frame."""
+def _open_street(description: DatasetConfig, config: TrainConfig) -> SegmentationDataset:
+    """Open a data set whose frames all have train ids."""
+    dataset = description.open(config.data_root)
     if dataset.role != "closed_set":
         raise UsageError(
-            "`street` must be a data set with train ids, such as cityscapes or camvid; "
+            "`street` and `validation` must be data sets with train ids, such as cityscapes or camvid; "
             f"{dataset.name} is of the kind {dataset.role}"
         )
     missing = [record.sample_id for record in dataset.records if record.label is None]
@@ -134,6 +154,7 @@ def require_labels(dataset: SegmentationDataset) -> None:
             f"{dataset.title} at {dataset.root}: {len(missing)} frames have no label, first {missing[0]}; "
             "training needs labels for all"
         )
+    return dataset
 
 
 def check_labels_fit(dataset: SegmentationDataset, model: SegmentationModel) -> None:
@@ -178,19 +199,11 @@ def _training_loader(
     )
     return DataLoader(
         mixture,
-        batch_size=config.batch_size,
-        sampler=sampler,
+        batch_sampler=EvenBatches(sampler, config.batch_size),
         num_workers=config.num_workers,
         persistent_workers=config.num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
-
-
-def _validation_loaders(config: TrainConfig, held_out: Sequence[Sample]) -> list[DataLoader[Any]] | None:
-    sets: list[Sequence[Sample]] = [config.validation.open(config.data_root)] if config.validation else []
-    sets += [held_out] if held_out else []
-    loaders = [DataLoader(ValidationFrames(samples), batch_size=1) for samples in sets]
-    return loaders or None
 
 
 def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightning.Trainer:
@@ -214,8 +227,9 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
         "enable_progress_bar": progress,
-        "use_distributed_sampler": False,  # the epoch sampler decides who sees what
+        "use_distributed_sampler": False,
         "accelerator": "auto",
+        "devices": 1,
         **config.trainer,
     }
     try:
@@ -228,10 +242,15 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
 
 
 class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar without the logger's version number."""
+    """Lightning's bar without the logger's version number; closed before an error is told."""
 
     def get_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return {k: v for k, v in super().get_metrics(*args, **kwargs).items() if k != "v_num"}
+
+    def on_exception(self, *args: Any, **kwargs: Any) -> None:
+        for bar in (self._val_progress_bar, self._train_progress_bar):
+            if bar is not None:
+                bar.close()
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ Normalization = Literal["distribution", "pooled"]
 
 
 class LossTerms(NamedTuple):
-    """Sums over pixels and their counts, so that they can be added over ranks before dividing.
+    """Sums over pixels and their counts: what has to be added up before dividing.
 
     Attributes:
         in_sum: scalar, sum of -log f_y over in-distribution pixels.

@@ -27,6 +27,10 @@ class OutOfDistributionTraining(lightning.LightningModule):
         model: the network; trained in place.
         loss: objective.
         optimizer: optimiser and schedule.
+
+    Attributes:
+        validation_kinds: what each validation loader yields: `street` (counts for mIoU and the entropy
+            of known pixels) or `proxies` (counts for the entropy of OoD pixels).
     """
 
     def __init__(self, model: SegmentationModel, loss: LossConfig, optimizer: OptimizerConfig) -> None:
@@ -34,6 +38,7 @@ class OutOfDistributionTraining(lightning.LightningModule):
         self.model = model
         self.loss = EntropyMaximizationLoss(loss.ood_weight, loss.normalization)
         self.config = optimizer
+        self.validation_kinds: tuple[str, ...] = ()
         self._entropy = get_score("entropy")
         self._closed_set = ClosedSetMetrics(model.num_classes, model.class_names)
         self._entropy_sums = torch.zeros(2, 2, dtype=torch.float64)  # (in, OoD) x (sum, pixels)
@@ -60,16 +65,17 @@ class OutOfDistributionTraining(lightning.LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count one frame: closed-set confusion, entropy on known and on OoD pixels."""
+        """Count one frame: of the street confusion and entropy, of proxies the OoD pixels' entropy."""
         images, target = batch
         logits = self.model(images.float() / 255)
         entropy = self._entropy(logits=logits)
-        known, ood = target < self.model.num_classes, target == OOD
-        for row, mask in enumerate((known, ood)):
-            self._entropy_sums[row, 0] += entropy[mask].sum().double().cpu()
-            self._entropy_sums[row, 1] += mask.sum().cpu()
-        if known.any():
-            labels = torch.where(known, target, IGNORE)
+        is_street = self.validation_kinds[dataloader_idx] == "street"
+        counted = target < self.model.num_classes if is_street else target == OOD
+        row = 0 if is_street else 1
+        self._entropy_sums[row, 0] += entropy[counted].sum().double().cpu()
+        self._entropy_sums[row, 1] += counted.sum().cpu()
+        if is_street:
+            labels = torch.where(counted, target, IGNORE)
             for predicted, label in zip(logits.argmax(1), labels, strict=True):
                 self._closed_set.update(predicted.cpu().numpy(), label.cpu().numpy())
 

@@ -106,6 +106,37 @@ def plan_epoch(
     return [items[i] for i in order.permutation(len(items))]
 
 
+class EvenBatches(Sampler[list[Item]]):
+    """Cut an epoch into batches of nearly equal size, so that no tiny one is left at the end.
+
+    Batch norm cannot learn from a single sample, and a tiny batch weighs as much as a full one.
+
+    Args:
+        sampler: yields the items of an epoch.
+        batch_size: largest size of a batch, ≥ 1.
+
+    Example:
+        >>> sampler = EpochSampler(11, 0, ratio=0.0, mode="images", seed=0)
+        >>> [len(batch) for batch in EvenBatches(sampler, 5)]
+        [4, 4, 3]
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int) -> None:
+        self.sampler, self.batch_size = sampler, batch_size
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        items = list(self.sampler)
+        size, larger = divmod(len(items), len(self))
+        start = 0
+        for batch in range(len(self)):
+            stop = start + size + (batch < larger)
+            yield items[start:stop]
+            start = stop
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.batch_size)
+
+
 class EpochSampler(Sampler[Item]):
     """Yield the items of `plan_epoch`; `set_epoch` moves on (Lightning calls it).
 
