@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from segood.errors import OutputError
-from segood.files import atomic_path, write_json, write_text
+from segood.errors import DataError, OutputError
+from segood.files import atomic_path, file_hash, write_json, write_text
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
@@ -47,3 +47,10 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "bad.json", {"a": float("nan")})
     assert not (tmp_path / "bad.json").exists()
+
+
+def test_file_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")  # the standard's own test vector
+    assert file_hash(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+    with pytest.raises(DataError, match="nothing: cannot be read"):
+        file_hash(tmp_path / "nothing")

@@ -18,8 +18,8 @@ from segood.data.synthetic import WorldPaths, write_world
 from segood.evaluation.config import EvaluationConfig
 from segood.evaluation.results import RunResults
 from segood.evaluation.run import evaluate_run
-from segood.evaluation.runner import Progress, no_progress
 from segood.models.config import ModelConfig
+from segood.progress import Progress, no_progress
 from segood.reporting import build_report
 from segood.training import TrainConfig, train
 from segood.training.config import (

@@ -1,8 +1,9 @@
-"""Writing files so that no half-written one is ever found: temporary name, flush, rename."""
+"""Writing files so that no half-written one is ever found (temporary name, flush, rename); hashing them."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from segood.errors import OutputError
+from segood.errors import DataError, OutputError
 
 
 @contextlib.contextmanager
@@ -59,3 +60,19 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON to `path`, atomically; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

@@ -6,7 +6,6 @@ label is decoded once, in threads; the first fault stops a loader, but never thi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,9 @@ from segood.data.recognition import recognize, recognize_below
 from segood.data.registry import DATASETS, open_dataset
 from segood.data.splits import check_root
 from segood.errors import DataError
+from segood.progress import Progress
 
 __all__ = ["CheckReport", "DatasetFacts", "LabelValue", "check_dataset"]
-
-Progress = Callable[[str, int], Callable[[], None]]
-"""`progress(what, total)` returns a function that is called once per frame."""
 
 
 def check_dataset(
@@ -44,7 +41,7 @@ def check_dataset(
         root: folder of the data set.
         name: registry name; recognised by the layout if left out.
         split: one split; all that are present if left out.
-        progress: see `Progress`.
+        progress: see `segood.progress.Progress`.
         **options: of the data set, as for `open_dataset`.
 
     Returns:

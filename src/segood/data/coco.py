@@ -29,11 +29,12 @@ from segood.data.coco_preparation import prepare_coco
 from segood.data.dataset import SegmentationDataset, combine_hashes, record_fingerprint
 from segood.data.images import image_size, read_image, read_labels
 from segood.data.index import image_files
-from segood.data.proxy_cache import ProxyCache, file_hash
+from segood.data.proxy_cache import ProxyCache
 from segood.data.proxy_filter import ProxyFilterReport, check_any_kept, check_min_side, filter_proxies
 from segood.data.proxy_presets import resolve_excluded
 from segood.data.sample import Record
 from segood.errors import DataError
+from segood.files import file_hash
 from segood.types import IGNORE, OOD
 
 __all__ = ["BACKGROUNDS", "CocoProxies", "coco_facts", "prepare_coco"]

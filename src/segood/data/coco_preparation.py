@@ -21,10 +21,10 @@ from segood.data.coco_annotations import CocoImage, read_coco_annotations
 from segood.data.coco_layout import check_images_exist, check_stated_size, locate_coco
 from segood.data.coco_masks import object_mask
 from segood.data.images import image_size
-from segood.data.proxy_cache import ProxyCache, file_hash
+from segood.data.proxy_cache import ProxyCache
 from segood.data.proxy_filter import ProxyFilterReport, check_any_kept, filter_proxies
 from segood.errors import DataError, UsageError
-from segood.files import atomic_path, write_json
+from segood.files import atomic_path, file_hash, write_json
 from segood.types import OOD
 
 

@@ -12,7 +12,6 @@ last: where it stands, all its masks stand.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,26 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from segood.data.coco_annotations import CocoImage
 from segood.data.proxy_filter import ProxyFilterReport, filter_key
-from segood.errors import DataError
 from segood.files import write_text
 
 _FORMAT = 1
-
-
-def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with Path(path).open("rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

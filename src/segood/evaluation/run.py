@@ -20,17 +20,16 @@ from segood.evaluation.false_alarms import describe_classifier, feature_columns,
 from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
     Measured,
-    Progress,
     describe_dataset,
     describe_model,
     measure_closed_set,
     measure_dataset,
-    no_progress,
 )
 from segood.files import atomic_path
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, load_model
 from segood.models.config import ModelConfig
+from segood.progress import Progress, no_progress
 
 TITLES = {"before": "before fine-tuning", "after": "after fine-tuning"}
 
@@ -50,7 +49,7 @@ def evaluate_run(
         config: what to evaluate; what the run's `config.yaml` says if not given.
         models: networks by key; by default the run's own: `before` and `after` fine-tuning.
         data_root: folder of relative data set roots; the run's own if not given.
-        progress: see `segood.evaluation.runner.Progress`.
+        progress: see `segood.progress.Progress`.
 
     Raises:
         UsageError: nothing to evaluate, or a value breaks its rule.

@@ -8,7 +8,7 @@ Resolution rule: logits are upsampled to the labels' size; labels are never resi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,20 +32,13 @@ from segood.evaluation.results import (
     SegmentResult,
 )
 from segood.evaluation.segment import match_segments
+from segood.progress import Progress, no_progress
 from segood.scores import get_score
 from segood.segments import extract_segments
 from segood.types import IGNORE, OUT_OF_DISTRIBUTION
 
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
-
-Progress = Callable[[str, int], "Callable[[], None]"]
-"""`progress(what, total)` returns a function that is called once per finished frame."""
-
-
-def no_progress(what: str, total: int) -> Callable[[], None]:
-    """Show nothing."""
-    return lambda: None
 
 
 @dataclass(frozen=True)
@@ -95,7 +88,7 @@ def measure_dataset(
         models: networks by key.
         config: score and threshold.
         gallery: folder for the frames that the report shows; none are kept without it.
-        progress: see `Progress`.
+        progress: see `segood.progress.Progress`.
 
     Raises:
         DataError: the data set has frames without labels, or is not an OoD test set.

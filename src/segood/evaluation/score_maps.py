@@ -14,8 +14,8 @@ import numpy as np
 
 from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError
-from segood.evaluation.runner import Progress, no_progress
 from segood.files import atomic_path
+from segood.progress import Progress, no_progress
 from segood.scores import get_score
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def export_scores(
         out: folder that gets `anomaly_p/…`.
         score: name of the score.
         method: name of the method's folder; the score's name if not given.
-        progress: see `segood.evaluation.runner.Progress`.
+        progress: see `segood.progress.Progress`.
 
     Returns:
         The folder of this method and data set.

@@ -24,15 +24,13 @@ from segood.data.synthetic.street_layouts import (
 )
 from segood.errors import UsageError
 from segood.files import write_json
+from segood.progress import Progress
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed draws something else."""
 
 MANIFEST = "world.json"
 UNFINISHED = "world.unfinished.json"
-
-Progress = Callable[[str, int], Callable[[], None]]
-"""Called with a description and a number of steps; returns what is called after each step."""
 
 
 @dataclass(frozen=True)
