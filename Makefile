@@ -19,8 +19,8 @@ demo: $(READY)  ## synthetic world -> training -> before/after table -> runs/dem
 	$(BIN)/segood demo --out runs/demo
 
 check: $(READY)  ## the quick part: lint, format, types, import contract
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
