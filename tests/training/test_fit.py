@@ -219,7 +219,7 @@ def test_bad_input_leaves_nothing_behind(world: WorldPaths, tmp_path: Path) -> N
         (UsageError, "must be a proxy set", {
             "proxies": ProxyConfig(DatasetConfig("cityscapes", str(world.cityscapes), "train"))
         }),
-        (UsageError, "labels of 19 classes .* has 5 outputs", {
+        (UsageError, r"labels of 19 classes .* has 5;", {
             "model": ModelConfig("torchvision", num_classes=5, options={"arch": "lraspp_mobilenet_v3_large"})
         }),
         (UsageError, "lightning.Trainer does not take", {"trainer": {"gpus_please": 3}}),

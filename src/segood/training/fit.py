@@ -30,6 +30,7 @@ from segood.data.config import DatasetConfig
 from segood.data.dataset import SegmentationDataset
 from segood.data.paste_options import PasteOptions
 from segood.errors import DataError, OutputError, SegoodError, UsageError
+from segood.evaluation.fitting import check_labels_fit
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
 from segood.training.mixture import Subset, TrainingMixture, ValidationFrames, split_proxies
@@ -155,17 +156,6 @@ def _open_street(description: DatasetConfig, config: TrainConfig) -> Segmentatio
             "training needs labels for all"
         )
     return dataset
-
-
-def check_labels_fit(dataset: SegmentationDataset, model: SegmentationModel) -> None:
-    """Raise `UsageError` where the labels know more classes than the network."""
-    space = dataset.label_space
-    if space is not None and len(space.class_names) > model.num_classes:
-        raise UsageError(
-            f"{dataset.title} has labels of {len(space.class_names)} classes ({space.name}), "
-            f"the network {model.name} has {model.num_classes} outputs; "
-            "set model.num_classes, or choose other labels"
-        )
 
 
 def _open_proxies(config: TrainConfig) -> tuple[Sequence[Sample], Sequence[Sample]]:
