@@ -11,6 +11,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from segood.errors import DataError
@@ -208,6 +209,44 @@ def test_undefined_metrics_show_a_dash_and_the_reason(run_dir: Path) -> None:
     assert "No curves: they are undefined here" in page.text
     assert "roc-0" not in page.charts()
     assert len(page.charts()["violin-0"]["data"]) == 6  # in-distribution halves only
+
+
+def test_flagged_share_without_labelled_pixels_is_a_dash(run_dir: Path) -> None:
+    results = RunResults.load(run_dir / "metrics.json")
+    closed = [dataclasses.replace(item, flagged_share=None) for item in results.closed_set]
+    change_results(run_dir, closed_set=closed)
+    page = Page(build_report(run_dir))
+    assert f"{closed[0].miou:.3f} – {closed[0].num_images}" in page.text
+
+
+def test_title_says_what_was_compared_and_the_run_stands_beneath(run_dir: Path) -> None:
+    page = Page(build_report(run_dir))
+    assert "Unknown objects, Baseline and Entropy training" in page.text
+    assert re.search(r"<dt>Run</dt><dd>demo</dd>", page.source)
+
+
+def set_score_range(path: Path, low: float, high: float) -> None:
+    with np.load(path) as stored:
+        arrays = {**stored, "low": np.asarray(low), "high": np.asarray(high)}
+    np.savez_compressed(path, **arrays)
+
+
+def test_colour_bar_names_the_scores_at_its_ends(run_dir: Path) -> None:
+    assert "entropy 0 1 mark: t = 0.7" in Page(build_report(run_dir)).text
+    for path in (run_dir / "gallery").glob("*/*.npz"):
+        set_score_range(path, -12.0, 3.25)
+    page = Page(build_report(run_dir))
+    assert "entropy −12 3.25 mark: t = 0.7" in page.text
+    assert "left: 83.3%" in page.source  # (0.7 + 12) / (3.25 + 12)
+
+
+def test_frames_of_different_score_ranges_name_their_own(run_dir: Path) -> None:
+    for number, path in enumerate(sorted((run_dir / "gallery").glob("*/*.npz"))):
+        set_score_range(path, -12.0 - number, 3.25)
+    page = Page(build_report(run_dir))
+    assert "entropy low high" in page.text
+    assert "mark: t" not in page.text
+    assert "entropy −13 to 3.25" in page.text
 
 
 def test_one_model_has_no_change(run_dir: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from segood.evaluation.results import (
     ClosedSetResult,
     DatasetInfo,
@@ -17,7 +19,7 @@ from segood.evaluation.results import (
 )
 from segood.reporting import format_table, to_markdown
 from segood.reporting.blocks import best, pixel_blocks
-from segood.reporting.summary import outcome, tiles
+from segood.reporting.summary import headline, outcome, tiles
 
 COUNTS = Distribution([0.0, 1.0], [1000], [10])
 
@@ -135,7 +137,7 @@ def test_tiles() -> None:
     shown = [(tile.label, tile.before, tile.after, tile.change, tile.better) for tile in tiles(RESULTS)]
     assert shown == [
         ("Average precision", "0.250", "0.500", "+0.250", True),
-        ("Errors with meta classifier", "10", "4", "−60 %", True),
+        ("Segment errors", "10", "4", "−60 %", True),
         ("mIoU, original task", "0.700", "0.650", "−0.050", False),
     ]
 
@@ -155,3 +157,27 @@ def test_best_needs_a_difference() -> None:
     assert best([0.1, 0.1], up=True) == set()
     assert best([0.1, None], up=True) == set()
     assert best([0.3, 0.1, 0.1], up=False) == {1, 2}
+
+
+def test_flagged_share_is_undefined_without_labelled_pixels() -> None:
+    closed = [dataclasses.replace(item, flagged_share=None) for item in RESULTS.closed_set]
+    results = dataclasses.replace(RESULTS, closed_set=closed)
+    rows = [line.split() for line in format_table(results).splitlines()]
+    last = rows[next(i for i, row in enumerate(rows) if row[:2] == ["Original", "task"]) :]
+    assert last[-2][:3] == ["change", "−0.050", "–"]
+    assert [row.count("–") for row in last[3:5]] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [
+        ([], "x"),
+        (["Start"], "Unknown objects, Start"),
+        (["Start", "End"], "Unknown objects, Start and End"),
+        (["before training", "after training"], "Unknown objects, before and after training"),
+        (["a", "b", "c"], "Unknown objects, a, b and c"),
+    ],
+)
+def test_headline_says_what_was_compared(titles: list[str], expected: str) -> None:
+    models = [ModelInfo(str(i), title, "net", ["a"]) for i, title in enumerate(titles)]
+    assert headline(dataclasses.replace(RESULTS, name="x", models=models)) == expected

@@ -49,6 +49,26 @@ def signed(difference: float | None, digits: int = 3) -> str:
     return sign + text
 
 
+def points(difference: float | None) -> str:
+    """Return a difference of two shares in percentage points.
+
+    Example:
+        >>> points(0.0022), points(None)
+        ('+0.22 pp', '–')
+    """
+    return MISSING if difference is None else signed(100 * difference, 2) + " pp"
+
+
+def span(low: float, high: float) -> str:
+    """Return a range of values, to three digits.
+
+    Example:
+        >>> span(0.0, 1.0), span(-12.345, 3.2)
+        ('0 to 1', '−12.3 to 3.2')
+    """
+    return f"{low:.3g} to {high:.3g}".replace("-", "−")
+
+
 def relative(before: float | None, after: float | None) -> str:
     """Return the relative change in percent; `–` where it is undefined (nothing there before).
 

@@ -52,12 +52,13 @@ class FrameFacts:
 
 @dataclass(frozen=True)
 class GalleryItem:
-    """One frame of the page."""
+    """One frame of the page; `score_range` holds the scores drawn darkest and brightest."""
 
     dataset: str
     sample_id: str
     size: str
     facts: FrameFacts
+    score_range: tuple[float, float]
     panels: tuple[Panel, ...]
 
 
@@ -69,6 +70,12 @@ class Gallery:
     width: int = 0
     num_available: int = 0
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def score_range(self) -> tuple[float, float] | None:
+        """Scores drawn darkest and brightest, where they are the same in all frames."""
+        ranges = {item.score_range for item in self.items}
+        return ranges.pop() if len(ranges) == 1 else None
 
 
 def build_gallery(
@@ -161,9 +168,10 @@ def _item(
         panels.append(
             Panel(kind, name, alt, data_uri(webp), shown, round(picture.shape[0] * shown / picture.shape[1]))
         )
-    return GalleryItem(
-        dataset, frame.sample_id, f"{frame.width} × {frame.height}", facts, tuple(panels)
-    ), used
+    size = f"{frame.width} × {frame.height}"
+    # frames stored by earlier versions carry no range: theirs is [0, 1]
+    score_range = (getattr(frame, "low", 0.0), getattr(frame, "high", 1.0))
+    return GalleryItem(dataset, frame.sample_id, size, facts, score_range, tuple(panels)), used
 
 
 def _decisions(

@@ -28,7 +28,7 @@ from segood.reporting.charts import coefficient_chart, pr_chart, roc_chart, viol
 from segood.reporting.gallery import MAX_FRAMES, Gallery, GalleryItem, build_gallery
 from segood.reporting.inputs import RunParts, read_run
 from segood.reporting.statistics import feature_words
-from segood.reporting.summary import outcome, tiles
+from segood.reporting.summary import headline, outcome, tiles
 
 PAGE = "report.html"
 
@@ -97,10 +97,12 @@ def _context(parts: RunParts, max_frames: int) -> dict[str, Any]:
         if parts.gallery
         else Gallery()
     )
+    threshold = next((t for (_, s), t in thresholds.items() if s == score), None)
     return {
         "results": results,
         "has_results": parts.results is not None,
         "missing": parts.missing,
+        "headline": headline(results),
         "outcome": outcome(results) if parts.results else "This run has no results yet.",
         "tiles": tiles(results),
         "pair": pair,
@@ -114,7 +116,12 @@ def _context(parts: RunParts, max_frames: int) -> dict[str, Any]:
         "gallery": gallery,
         "gallery_groups": _groups(results, gallery),
         "gallery_titles": {key: dataset_info(results, key).title for key in parts.gallery},
-        "gallery_threshold": next((t for (_, s), t in thresholds.items() if s == score), None),
+        "gallery_range": gallery.score_range,
+        "gallery_ends": [f"{v:.3g}".replace("-", "−") for v in gallery.score_range]
+        if gallery.score_range
+        else ["low", "high"],
+        "gallery_mark": _position(threshold, gallery.score_range),
+        "gallery_threshold": threshold,
         "score": score,
         "meta_models": _meta_models(results, charts),
         "charts": charts,
@@ -183,6 +190,14 @@ def _meta_models(results: RunResults, charts: dict[str, Any]) -> list[dict[str, 
             }
         )
     return found
+
+
+def _position(threshold: float | None, score_range: tuple[float, float] | None) -> float | None:
+    """Return where on the colour bar the threshold lies, from 0 to 1; `None` where it is not on it."""
+    if threshold is None or score_range is None:
+        return None
+    share = (threshold - score_range[0]) / (score_range[1] - score_range[0])
+    return share if 0 <= share <= 1 else None
 
 
 def _groups(results: RunResults, gallery: Gallery) -> list[tuple[str, list[GalleryItem]]]:

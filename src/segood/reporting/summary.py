@@ -24,6 +24,25 @@ class Tile:
     better: bool | None
 
 
+def headline(results: RunResults) -> str:
+    """Return the title of a run's page: what was compared; the run's name where that is unknown.
+
+    Example:
+        >>> from segood.evaluation.results import ModelInfo
+        >>> models = [ModelInfo(k, f"{k} fine-tuning", "", []) for k in ("before", "after")]
+        >>> headline(RunResults("r", "", "", 0, "0", models, []))
+        'Unknown objects, before and after fine-tuning'
+        >>> headline(RunResults("r", "", "", 0, "0", models[:1], []))
+        'Unknown objects, before fine-tuning'
+    """
+    titles = [model.title for model in results.models]
+    if not titles:
+        return results.name
+    if len(titles) == 2 and titles[0].split(" ", 1)[1:] == titles[1].split(" ", 1)[1:] != []:
+        titles[0] = titles[0].split(" ", 1)[0]  # before and after X, with and without X
+    return f"Unknown objects, {join_words(titles)}"
+
+
 def outcome(results: RunResults) -> str:
     """Return what came out, as one sentence.
 
@@ -65,8 +84,8 @@ def tiles(results: RunResults) -> list[Tile]:
         start, end = block_.system
         found.append(
             Tile(
-                "Errors with meta classifier",
-                f"{block_.dataset.title}, false alarms + misses",
+                "Segment errors",
+                f"{block_.dataset.title}, with meta classifier",
                 count(start.errors),
                 count(end.errors),
                 relative(start.errors, end.errors),

@@ -14,7 +14,7 @@ from segood.reporting.blocks import (
     pixel_blocks,
     segment_blocks,
 )
-from segood.reporting.formats import MISSING, count, metric, percent, relative, signed
+from segood.reporting.formats import MISSING, count, metric, percent, points, relative, signed
 
 Row = list[str]
 
@@ -134,16 +134,7 @@ def _closed_rows(block: ClosedSetBlock) -> list[Row]:
         for i, (model, item) in enumerate(block.rows)
     ]  # fmt: skip
     if block.miou and block.flagged_share:
-        share = block.flagged_share.value
-        rows.append(
-            [
-                "",
-                "change",
-                signed(block.miou.value),
-                signed(100 * share, 2) + " pp" if share is not None else MISSING,
-                "",
-            ]
-        )
+        rows.append(["", "change", signed(block.miou.value), points(block.flagged_share.value), ""])
     return rows
 
 

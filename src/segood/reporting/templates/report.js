@@ -45,12 +45,13 @@
     }
     return lines.join("<br>");
   }
-  // Bars carry whole phrases: on a narrow page they break into more lines, and each bar gets their height.
+  // Bars carry whole phrases: on a narrow page they break into more lines, and each row gets their height; bars stay as thick.
   function bars(chart, narrow) {
     const labels = chart.data[0].y.map((text) => wrap(text, narrow ? 24 : 54));
     const lines = Math.max(...labels.map((text) => text.split("<br>").length));
-    return { data: [{ ...chart.data[0], y: labels }], layout: { ...chart.layout,
-      height: 110 + labels.length * (8 + lines * (narrow ? 13 : 14)),
+    const row = 8 + lines * (narrow ? 13 : 14);
+    return { data: [{ ...chart.data[0], y: labels, width: 15 / row }], layout: { ...chart.layout,
+      height: 110 + labels.length * row,
       yaxis: { ...chart.layout.yaxis, tickfont: { color: "$ink", size: narrow ? 10 : 12 } } } };
   }
   function draw(element) {
