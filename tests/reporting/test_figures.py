@@ -14,20 +14,20 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from segood.errors import DataError, UsageError
+from segood.errors import DataError
 from segood.evaluation.results import Curve, Distribution, PixelResult, RunResults
-from segood.reporting import write_figures, write_proxy_frequencies
+from segood.reporting import write_figures
 from segood.reporting.blocks import pixel_blocks
 from segood.reporting.charts import coefficient_chart, pr_chart, roc_chart, violin_chart
 from segood.reporting.statistics import density, feature_words, operating_point, quantile, thin_curve
 
 
 def test_figures_are_written(run_dir: Path) -> None:
-    paths = write_figures(run_dir, proxy_shares={"dog": 0.7, "bear & <b>$": 0.3})
+    paths = write_figures(run_dir)
     assert {path.parent for path in paths} == {run_dir / "figures"}
     names = {path.stem for path in paths}
     assert {"roc_lost_and_found", "pr_fishyscapes_static", "violin_lost_and_found"} <= names
-    assert {"meta_after_lost_and_found", "proxy_frequencies"} <= names
+    assert "meta_after_lost_and_found" in names
     for path in paths:
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
@@ -53,11 +53,6 @@ def test_figures_need_numbers(run_dir: Path) -> None:
     (run_dir / "metrics.json").unlink()
     with pytest.raises(DataError, match=r"figures need numbers; metrics.json is missing"):
         write_figures(run_dir)
-
-
-def test_proxies_need_a_category(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="`shares` must hold at least one category"):
-        write_proxy_frequencies({}, tmp_path / "x")
 
 
 def resolved(value: Any) -> Any:

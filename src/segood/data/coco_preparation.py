@@ -143,7 +143,8 @@ def draw_pixel_frequency(report: ProxyFilterReport, path: str | Path, *, num_cat
     from matplotlib.figure import Figure  # not pyplot: no global state, no window system
 
     shares = list(report.pixel_share.items())[:num_categories]
-    names, values = [name for name, _ in shares], [100 * share for _, share in shares]
+    # Matplotlib reads an unescaped `$` as mathematics
+    names, values = [name.replace("$", r"\$") for name, _ in shares], [100 * share for _, share in shares]
     # a fixed salt and no date: the same report gives the same bytes
     with rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none"}), atomic_path(path) as temporary:
         drawing = Figure(figsize=(max(4.0, 1.5 + 0.24 * len(shares)), 3.6), layout="constrained")

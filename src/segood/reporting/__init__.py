@@ -12,7 +12,6 @@ from segood.lazy import attach
 if TYPE_CHECKING:
     from segood.reporting.colors import colorize as colorize
     from segood.reporting.figures import write_figures as write_figures
-    from segood.reporting.figures import write_proxy_frequencies as write_proxy_frequencies
     from segood.reporting.overlays import draw_overlay as draw_overlay
     from segood.reporting.page import build_report as build_report
     from segood.reporting.pictures import encode_webp as encode_webp
@@ -29,7 +28,6 @@ _HOMES = {
     "save_picture": "pictures",
     "to_markdown": "tables",
     "write_figures": "figures",
-    "write_proxy_frequencies": "figures",
 }
 __all__ = sorted(_HOMES)
 __getattr__, __dir__ = attach(__name__, _HOMES)

@@ -1,7 +1,8 @@
-"""Figures for print: curves, violins, coefficients and proxy frequencies as SVG and PNG.
+"""Figures for print: curves, violins and coefficients as SVG and PNG.
 
-In: a run directory, or shares per category. Out: files in its `figures/`. Matplotlib is used through
-`Figure` objects only: no pyplot, no global state, no display needed.
+In: a run directory. Out: files in its `figures/`. Matplotlib is used through `Figure` objects only: no
+pyplot, no global state, no display needed. Pixel frequencies of proxies are drawn where proxies are
+prepared (`segood.data.prepare_coco`).
 """
 
 from __future__ import annotations
@@ -27,20 +28,27 @@ _MODELS = (("#7b8794", ":"), ("#2f5fd0", "-"), ("#b3541e", "--"), ("#6b4fb3", "-
 _IN, _OOD, _ALARM, _OBJECT, _GRID = "#2a7f9e", "#d9730d", "#c4501b", "#1c8a78", "#dddddd"
 
 
-def write_figures(run_dir: str | Path, *, proxy_shares: Mapping[str, float] | None = None) -> list[Path]:
+def write_figures(run_dir: str | Path) -> list[Path]:
     """Write the figures of a run into its `figures/` folder, each as SVG and PNG.
 
     Args:
         run_dir: folder as laid out in `segood.runs`, with `metrics.json`.
-        proxy_shares: share of object pixels per proxy category, in [0, 1], if at hand.
 
     Returns:
-        Paths in the order ROC, precision–recall and violins per data set, coefficients, proxies.
+        Paths in the order ROC, precision–recall and violins per data set, coefficients.
 
     Raises:
         DataError: no run directory, or no readable `metrics.json` in it.
         OutputError: a file cannot be written.
         UsageError: Matplotlib is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> from segood.evaluation.results import RunResults
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     RunResults("demo", "", "", 0, "0", [], []).save(Path(folder) / "metrics.json")
+        ...     write_figures(folder)  # a run without numbers has no figures
+        []
     """
     parts = read_run(run_dir)
     if parts.results is None:
@@ -65,26 +73,7 @@ def write_figures(run_dir: str | Path, *, proxy_shares: Mapping[str, float] | No
             bars = {feature_words(name, class_names): value for name, value in ranked}
             size = (6.4, 0.7 + 0.22 * len(bars))
             written += _write(folder / f"meta_{info.model}_{info.dataset}", size, _coefficients, bars)
-    if proxy_shares:
-        written += write_proxy_frequencies(proxy_shares, folder / "proxy_frequencies")
     return written
-
-
-def write_proxy_frequencies(shares: Mapping[str, float], stem: str | Path, *, top: int = 40) -> list[Path]:
-    """Write the pixel frequencies of proxy categories as a bar chart (paper fig. 3).
-
-    Args:
-        shares: share of object pixels per category, in [0, 1].
-        stem: path without suffix; `.svg` and `.png` are written.
-        top: most categories shown, the most frequent first.
-
-    Raises:
-        UsageError: `shares` is empty.
-    """
-    if not shares:
-        raise UsageError("`shares` must hold at least one category; got none")
-    ranked = dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:top])
-    return _write(Path(stem), (max(3.0, 0.8 + 0.19 * len(ranked)), 3.0), _frequencies, ranked)
 
 
 def _write(stem: Path, size: tuple[float, float], draw: Callable[..., None], *args: Any) -> list[Path]:
@@ -182,15 +171,6 @@ def _coefficients(axes: Axes, bars: Mapping[str, float]) -> None:
     axes.invert_yaxis()
     axes.axvline(0, color="#5f6b76", lw=0.8)
     axes.set_xlabel("← object · coefficient · false alarm →", fontsize=8)
-
-
-def _frequencies(axes: Axes, shares: Mapping[str, float]) -> None:
-    axes.bar(range(len(shares)), [100 * share for share in shares.values()], color=_OOD, width=0.7)
-    axes.set_xticks(range(len(shares)), [_plain(name) for name in shares], rotation=90, fontsize=7)
-    axes.set_ylabel("share of object pixels, %", fontsize=8)
-    axes.grid(axis="y", color=_GRID, lw=0.5)
-    axes.set_axisbelow(True)
-    axes.margins(x=0.01)
 
 
 def _style(position: int, total: int) -> tuple[str, str]:
