@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segood.errors import UsageError
+from segood.evaluation.bins import DEFAULT_NUM_BINS
 from segood.scores import Score, get_score, list_scores, normalized_entropy
+from segood.scores.max_logit import LOGIT_RANGE
 
 
 def pixel(*logits: float) -> torch.Tensor:
@@ -179,5 +181,17 @@ def test_range_is_an_option_for_unbounded_scores() -> None:
 
 def test_entropy_of_probs() -> None:
     assert normalized_entropy(probs=torch.tensor([1.0, 0.0])).item() == 0
-    with pytest.raises(TypeError, match="exactly one"):
+
+
+def test_entropy_takes_one_kind_of_input_and_two_classes() -> None:
+    values = torch.full((2, 1), 0.5)
+    with pytest.raises(UsageError, match="exactly one of `logits` and `probs` must be given; got neither"):
         normalized_entropy()
+    with pytest.raises(UsageError, match="exactly one of `logits` and `probs` must be given; got both"):
+        normalized_entropy(logits=values, probs=values)
+    with pytest.raises(UsageError, match="axis 1 must hold at least 2 classes"):
+        normalized_entropy(probs=values, dim=1)
+
+
+def test_bins_of_logits_are_as_wide_as_documented() -> None:
+    assert (LOGIT_RANGE[1] - LOGIT_RANGE[0]) / DEFAULT_NUM_BINS == pytest.approx(4.9e-4, rel=0.01)

@@ -42,6 +42,15 @@ class Score(ABC):
         spacing: recommended bin spacing for streaming metrics.
         range: (lowest, highest) value; the recommended range of the bins. Bounded scores never leave it;
             scores on the scale of logits say in their own docstring when they do.
+
+    Example:
+        >>> class Constant(Score):
+        ...     name, title, reference, range = "constant", "Constant", "", (0.0, 1.0)
+        ...
+        ...     def compute(self, logits):
+        ...         return logits[:, 0] * 0 + 0.5
+        >>> Constant()(logits=np.zeros((1, 2, 1, 3), np.float32))
+        array([[[0.5, 0.5, 0.5]]], dtype=float32)
     """
 
     name: ClassVar[str]
@@ -57,7 +66,13 @@ class Score(ABC):
         return True
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
-        """Learn the score's statistics from in-distribution (logits, target) batches.
+        """Learn the score's statistics.
+
+        Args:
+            batches: pairs of logits (N,C,H,W) and target (N,H,W) of in-distribution frames.
+
+        Returns:
+            This score, fitted.
 
         Raises:
             UsageError: this score has nothing to fit.

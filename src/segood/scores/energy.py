@@ -23,6 +23,9 @@ class Energy(Score):
         temperature: T > 0.
         range: where the bins of streaming metrics lie, as for `max_logit`.
 
+    Raises:
+        UsageError: `temperature` is not above 0, or `range` is not (low, high).
+
     Reference:
         Liu et al.: Energy-based Out-of-distribution Detection, NeurIPS 2020.
 

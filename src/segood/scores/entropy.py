@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segood.errors import UsageError
 from segood.scores.base import Score, Spacing
 
 
@@ -56,13 +57,21 @@ def normalized_entropy(*, logits: Tensor | None = None, probs: Tensor | None = N
     Returns:
         Tensor without axis `dim`, values in [0,1].
 
+    Raises:
+        UsageError: none or both of `logits` and `probs` are given, or fewer than two classes.
+
     Example:
         >>> import torch
         >>> normalized_entropy(probs=torch.tensor([0.5, 0.5, 0.0, 0.0]))
         tensor(0.5000)
     """
     if (logits is None) == (probs is None):
-        raise TypeError("give exactly one of `logits` and `probs`")
+        given = "neither" if logits is None else "both"
+        raise UsageError(f"exactly one of `logits` and `probs` must be given; got {given}")
+    values = probs if logits is None else logits
+    assert values is not None
+    if values.shape[dim] < 2:
+        raise UsageError(f"axis {dim} must hold at least 2 classes; got shape {tuple(values.shape)}")
     if probs is not None:
         entropy, classes = torch.special.entr(probs).sum(dim), probs.shape[dim]
     else:

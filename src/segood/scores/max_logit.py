@@ -13,8 +13,9 @@ from torch import Tensor
 from segood.scores.base import Score, check_range
 
 LOGIT_RANGE = (-512.0, 512.0)
-"""Recommended bins for scores on the scale of logits: wide enough for trained networks, fine enough (2²² bins
-are 1.2e-4 wide) to bound the metrics' errors near 1e-5. Networks beyond it pass `range=` to the score."""
+"""Recommended bins for scores on the scale of logits: wide enough for trained networks, fine enough (the
+2²¹ bins of `PixelMetrics` are 4.9e-4 wide) to bound the metrics' errors near 1e-4. Networks beyond it pass
+`range=` to the score."""
 
 
 class MaxLogit(Score):
@@ -23,6 +24,9 @@ class MaxLogit(Score):
     Args:
         range: where the bins of streaming metrics lie. Larger logits are still scored correctly, but
             binned metrics will ask for a wider range.
+
+    Raises:
+        UsageError: `range` is not (low, high), finite and rising.
 
     Reference:
         Hendrycks et al.: Scaling Out-of-Distribution Detection for Real-World Settings, ICML 2022.

@@ -19,6 +19,9 @@ _SCORES: dict[str, type[Score]] = {score.name: score for score in (Entropy, MSP,
 def list_scores() -> list[str]:
     """List the names that `get_score` knows.
 
+    Returns:
+        The names, in the order of the documentation.
+
     Example:
         >>> list_scores()
         ['entropy', 'msp', 'max_logit', 'energy']
@@ -31,7 +34,10 @@ def get_score(name: str, **options: Any) -> Score:
 
     Args:
         name: one of `list_scores()`.
-        options: keyword arguments of that score, for example `temperature=` for `energy`.
+        **options: keyword arguments of that score, for example `temperature=` for `energy`.
+
+    Returns:
+        The score, to be called as `score(logits=...)`.
 
     Raises:
         UsageError: unknown name or option; the message holds the nearest valid one.
