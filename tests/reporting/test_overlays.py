@@ -135,3 +135,9 @@ def test_unwritable_place(tmp_path: Path, frame: np.ndarray) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
         save_picture(tmp_path / "file" / "a.png", frame)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8)])
+def test_only_pictures_are_encoded(image: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="`image` must be uint8"):
+        encode_webp(image)

@@ -24,7 +24,7 @@ class MetaClassifier:
     """Tell false alarms from objects by the features of a segment.
 
     Args:
-        threshold: probability from which `is_removed` says yes.
+        threshold: probability in [0, 1] from which `is_removed` says yes.
 
     Attributes:
         feature_names: tuple of the m columns, in the order of the fit.
@@ -34,6 +34,9 @@ class MetaClassifier:
         threshold: as given.
         num_segments, num_false_positives: what it was fitted on.
         provenance: where that came from, as the caller says: plain JSON values.
+
+    Raises:
+        UsageError: `threshold` outside [0, 1].
 
     Example:
         >>> table = pd.DataFrame({"size": [3.0, 5, 40, 60], "entropy": [0.7, 0.9, 0.8, 0.9]})
@@ -68,6 +71,9 @@ class MetaClassifier:
             is_false_positive: (K,) bool, True where the segment contains no OoD pixel.
             provenance: what to write down about the data (data set, model, date …).
 
+        Returns:
+            This classifier, fitted.
+
         Raises:
             UsageError: features that are not finite (column and row are named), lengths that differ.
             UndefinedMetricError: no segments, or all of them with the same label.
@@ -91,7 +97,13 @@ class MetaClassifier:
         return self
 
     def predict_proba(self, features: Any) -> np.ndarray:
-        """Return the probability of "false positive" per segment, (K,) float64, in row order.
+        """Return the probability of "false positive" per segment.
+
+        Args:
+            features: DataFrame with the columns of the fit, in any order; or (K, m) array in their order.
+
+        Returns:
+            (K,) float64 in [0, 1], in row order.
 
         Raises:
             UsageError: not fitted, missing or unexpected columns, values that are not finite.
@@ -99,7 +111,17 @@ class MetaClassifier:
         return expit(self.explain(features).to_numpy().sum(axis=1) + self.intercept)
 
     def is_removed(self, features: Any) -> np.ndarray:
-        """Return where the probability reaches the threshold, (K,) bool."""
+        """Return which segments are taken for false alarms: those whose probability reaches the threshold.
+
+        Args:
+            features: as for `predict_proba`.
+
+        Returns:
+            (K,) bool, in row order.
+
+        Raises:
+            UsageError: as `predict_proba`.
+        """
         return self.predict_proba(features) >= self.threshold
 
     def explain(self, features: Any) -> pd.DataFrame:
@@ -123,6 +145,9 @@ class MetaClassifier:
 
     def save(self, path: str | Path) -> None:
         """Write everything as JSON, atomically.
+
+        Args:
+            path: file to write; its folder is created.
 
         Raises:
             UsageError: not fitted, or a provenance that JSON cannot hold.
@@ -148,6 +173,12 @@ class MetaClassifier:
     @classmethod
     def load(cls, path: str | Path) -> MetaClassifier:
         """Read what `save` wrote; predictions are the same to the last bit.
+
+        Args:
+            path: file that `save` wrote.
+
+        Returns:
+            The fitted classifier.
 
         Raises:
             DataError: the file is missing, no JSON, of another format, or a field breaks its rule.

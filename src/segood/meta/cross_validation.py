@@ -66,12 +66,18 @@ def cross_validate(
         protocol: "leave-one-out", which does not look at groups, or "group"; None means "group"
             where groups are given.
         preset: None, or "paper": one scaler over all segments and a penalised intercept.
-        threshold: probability from which a segment counts as false positive in the accuracy.
+        threshold: in [0, 1]; probability from which a segment counts as false positive in the accuracy.
+
+    Returns:
+        Held-out probabilities in the order of the rows, their metrics, the protocol, sample counts.
 
     Raises:
         UsageError: neither protocol nor groups, "group" without groups, lengths that differ,
-            features that are not finite.
+            features that are not finite, a threshold outside [0, 1], an unknown protocol or preset.
         UndefinedMetricError: no segments, or a fold without which only one label is left.
+
+    Reference:
+        Chan, Rottmann, Gottschalk, ICCV 2021, arXiv 2012.06575, section 3.2.
 
     Example:
         >>> features = np.array([[0.0], [0.2], [0.3], [0.7], [0.8], [1.0]])

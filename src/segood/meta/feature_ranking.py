@@ -45,11 +45,17 @@ def lars_path(features: Any, is_false_positive: Any) -> FeatureRanking:
 
     Args:
         features: DataFrame (or (K, m) array) of finite numbers, one row per segment.
-        is_false_positive: (K,) bool.
+        is_false_positive: (K,) bool, True where the segment contains no OoD pixel.
+
+    Returns:
+        The features in the order of their entry, and their coefficients along the path.
 
     Raises:
         UsageError: features that are not finite, lengths that differ.
         UndefinedMetricError: all segments have the same label.
+
+    Reference:
+        Efron et al.: Least Angle Regression, Annals of Statistics 32, 2004.
 
     Example:
         >>> table = pd.DataFrame({"noise": [1.0, 2, 1, 2], "signal": [0.0, 0, 1, 1.2]})

@@ -49,6 +49,13 @@ def build_report(run_dir: str | Path, *, max_frames: int = MAX_FRAMES) -> Path:
         DataError: no such folder, or nothing of a run in it.
         OutputError: the page cannot be written.
         UsageError: the libraries for reports are not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder) / "config.yaml", "seed: 0")  # a run that got no further
+        ...     build_report(folder).name
+        'report.html'
     """
     jinja2, get_plotlyjs = _libraries()
     parts = read_run(run_dir)

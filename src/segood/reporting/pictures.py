@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from segood.checks import check_choice
+from segood.errors import UsageError
 from segood.files import atomic_path
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
@@ -45,9 +46,18 @@ def save_picture(path: str | Path, image: np.ndarray, *, quality: int = 85) -> P
         image: uint8 (H,W,3), RGB.
         quality: 1..100, for WebP and JPEG.
 
+    Returns:
+        `path`, as a `Path`.
+
     Raises:
         UsageError: unknown suffix.
         OutputError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_picture(Path(folder) / "black.png", np.zeros((2, 3, 3), np.uint8)).name
+        'black.png'
     """
     path = Path(path)
     check_choice("suffix", path.suffix.lower(), SUFFIXES)
@@ -57,7 +67,26 @@ def save_picture(path: str | Path, image: np.ndarray, *, quality: int = 85) -> P
 
 
 def encode_webp(image: np.ndarray, *, max_width: int = 640, quality: int = 75) -> bytes:
-    """Return `image` (uint8 RGB) as WebP of at most `max_width` columns."""
+    """Encode a picture as WebP.
+
+    Args:
+        image: uint8 (H,W,3), RGB, or (H,W), grey.
+        max_width: largest number of columns, as for `shrink`.
+        quality: 1..100.
+
+    Returns:
+        The bytes of a WebP file; the same picture gives the same bytes.
+
+    Raises:
+        UsageError: `image` has another type or shape.
+
+    Example:
+        >>> webp = encode_webp(np.zeros((200, 400, 3), np.uint8), max_width=40)
+        >>> webp[:4], webp[8:12]
+        (b'RIFF', b'WEBP')
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise UsageError(f"`image` must be uint8 (H,W,3) or (H,W); got {image.dtype} {image.shape}")
     buffer = io.BytesIO()
     Image.fromarray(shrink(image, max_width)).save(buffer, format="WEBP", quality=quality, method=4)
     return buffer.getvalue()

@@ -27,7 +27,18 @@ def format_table(results: RunResults) -> str:
 
     Returns:
         Pixel level, segment level and original task, in this order, those that exist; `–` is an
-        undefined value, with the reason below its table.
+        undefined value, with the reason below its table; "No results." where there are none.
+
+    Example:
+        >>> from segood.evaluation.results import ClosedSetResult, ModelInfo
+        >>> models = [ModelInfo("after", "after training", "espnetv2", ["road"])]
+        >>> closed = [ClosedSetResult("after", "streets", 2, 900, 0.5, {"road": 0.5}, 0.01, 0.7)]
+        >>> print(format_table(RunResults("r", "", "", 0, "0", models, [], closed_set=closed)))
+        Original task
+        data set  model           mIoU ↑  flagged ↓  images
+        ────────  ──────────────  ──────  ─────────  ──────
+        streets   after training   0.500     1.00 %       2
+          flagged = share of labelled pixels with score ≥ 0.7
     """
     sections = []
     for title, header, rows, notes in _sections(results):
@@ -36,7 +47,22 @@ def format_table(results: RunResults) -> str:
 
 
 def to_markdown(results: RunResults) -> str:
-    """Return the tables of a run as GitHub Markdown (names with `|` are escaped)."""
+    """Return the tables of a run as GitHub Markdown.
+
+    Args:
+        results: numbers of one run.
+
+    Returns:
+        The tables of `format_table`, in the same order, ending in a line break; `|` in names is escaped.
+
+    Example:
+        >>> from segood.evaluation.results import ClosedSetResult, ModelInfo
+        >>> models = [ModelInfo("after", "after training", "espnetv2", ["road"])]
+        >>> closed = [ClosedSetResult("after", "streets", 2, 900, 0.5, {"road": 0.5}, 0.01, 0.7)]
+        >>> text = to_markdown(RunResults("r", "", "", 0, "0", models, [], closed_set=closed))
+        >>> text.splitlines()[-3]
+        '| streets | after training | 0.500 | 1.00 % | 2 |'
+    """
     sections = []
     for title, header, rows, notes in _sections(results):
         lines = [f"**{title}**", "", _pipe(header), "|---|---|" + "---:|" * (len(header) - 2)]

@@ -55,6 +55,15 @@ def boundary_mask(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     Pixels at the image's edge are boundary only if such a neighbour exists: the world outside the
     image does not count.
 
+    Args:
+        mask: (H,W) bool, H and W at least 1.
+
+    Returns:
+        (H,W) bool, True on the boundary pixels, all of them in the mask.
+
+    Raises:
+        UsageError: `mask` is not boolean, not (H,W), or empty.
+
     Example:
         >>> boundary_mask(np.array([[1, 1, 1, 0], [1, 1, 1, 0]], bool)).astype(int)
         array([[0, 0, 1, 0],

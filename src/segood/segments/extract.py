@@ -48,7 +48,15 @@ class Segments:
         return len(self.features)
 
     def published(self) -> pd.DataFrame:
-        """Return the features under their published names (`E_bd`, `mean_x`, `cprob0`, …), same order."""
+        """Rename the features to their published names (`E_bd`, `mean_x`, `cprob0`, …).
+
+        Returns:
+            A new table of the same rows and columns, in the same order.
+
+        Example:
+            >>> extract_segments(logits=np.zeros((2, 1, 1), np.float32)).published().columns[0]
+            'E'
+        """
         classes = sum(name.startswith("class_probability_") for name in self.features.columns)
         return self.features.rename(columns=published_names(classes))
 

@@ -60,7 +60,17 @@ _CENTER = {"center_row": "mean_x", "center_col": "mean_y"}
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features that answer one question; `question` is the words a report shows."""
+    """Features that answer one question.
+
+    Attributes:
+        name: start of the features' names.
+        title: a word or two for people.
+        question: the words a report shows.
+
+    Example:
+        >>> FEATURE_GROUPS[0].question
+        'How unsure is the network about the class, over all classes?'
+    """
 
     name: str
     title: str
@@ -113,7 +123,16 @@ def published_names(classes: int | Sequence[str]) -> dict[str, str]:
 
 
 def feature_names(classes: int | Sequence[str]) -> list[str]:
-    """List the 37 + 2q feature names in order; the columns of `Segments.features`.
+    """List the feature names in order; the columns of `Segments.features`.
+
+    Args:
+        classes: number of classes q ≥ 2, or their names (only counted).
+
+    Returns:
+        37 + 2q names, in the order of the table in this module.
+
+    Raises:
+        UsageError: fewer than two classes.
 
     Example:
         >>> feature_names(2)[-4:]
@@ -125,8 +144,14 @@ def feature_names(classes: int | Sequence[str]) -> list[str]:
 def feature_group(name: str) -> FeatureGroup:
     """Find the group a feature belongs to.
 
+    Args:
+        name: one of `feature_names`.
+
+    Returns:
+        One of `FEATURE_GROUPS`.
+
     Raises:
-        UsageError: no feature is called so.
+        UsageError: no group has such a feature.
 
     Example:
         >>> feature_group("neighbor_share_3").title
@@ -144,6 +169,12 @@ def describe_feature(name: str, class_names: Sequence[str] | None = None) -> str
     Args:
         name: one of `feature_names`.
         class_names: names for the class numbers, if known.
+
+    Returns:
+        A phrase without full stop, starting in lower case.
+
+    Raises:
+        UsageError: no feature is called so.
 
     Example:
         >>> describe_feature("entropy_mean_boundary")
