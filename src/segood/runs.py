@@ -1,7 +1,9 @@
 """Run directories: one folder that tells by itself what was run and what came out.
 
     config.yaml  environment.json  metrics.json  checkpoints/  segments.parquet  meta.json
-    gallery/  figures/  report.html
+    evaluation.yaml  gallery/  figures/  report.html
+
+`config.yaml` says how the run was started, `evaluation.yaml` what its metrics were measured with.
 
 In: a path, a configuration. Out: the claimed folder and the two files that describe the run.
 """
@@ -23,6 +25,7 @@ from segood.files import write_json, write_text
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
+EVALUATION = "evaluation.yaml"
 METRICS = "metrics.json"
 SEGMENTS = "segments.parquet"
 META = "meta.json"
@@ -34,12 +37,18 @@ FINAL = f"{CHECKPOINTS}/model.safetensors"
 _PACKAGES = ("segood", "torch", "torchvision", "lightning", "numpy", "scipy", "scikit-learn", "pandas")
 
 
-def claim_run(path: str | Path, *, resume: bool = False) -> Path:
+def claim_run(
+    path: str | Path,
+    *,
+    resume: bool = False,
+    remedy: str = "choose another --out, or remove it, or --resume it",
+) -> Path:
     """Create a run directory, or accept an empty one.
 
     Args:
         path: the folder.
         resume: accept a folder that holds a run, to go on with it.
+        remedy: what the error tells the user to do; not every verb can resume.
 
     Raises:
         UsageError: the folder holds another run (or anything else) and `resume` is off.
@@ -50,7 +59,7 @@ def claim_run(path: str | Path, *, resume: bool = False) -> Path:
     holds = next(iter(sorted(p.name for p in path.iterdir())), None) if path.exists() else None
     if holds and not resume:
         what = "already holds another run" if (path / CONFIG).exists() else f"is not empty (it holds {holds})"
-        raise UsageError(f"output folder {path} {what}; choose another --out, or remove it, or --resume it")
+        raise UsageError(f"output folder {path} {what}; {remedy}")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -81,8 +90,13 @@ def describe_environment() -> dict[str, Any]:
 
 def write_description(run: Path, config: dict[str, Any]) -> None:
     """Write `config.yaml` (resolved, so that it repeats the run) and `environment.json`."""
-    write_text(run / CONFIG, yaml.safe_dump(as_stored(config), sort_keys=False))
+    write_yaml(run / CONFIG, config)
     write_json(run / ENVIRONMENT, describe_environment())
+
+
+def write_yaml(path: Path, config: dict[str, Any]) -> None:
+    """Write a configuration as YAML, atomically."""
+    write_text(path, yaml.safe_dump(as_stored(config), sort_keys=False))
 
 
 def as_stored(value: Any) -> Any:
@@ -94,13 +108,13 @@ def as_stored(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def read_config(run: str | Path) -> dict[str, Any]:
-    """Return the configuration a run was started with.
+def read_config(run: str | Path, name: str = CONFIG) -> dict[str, Any]:
+    """Return the configuration a run was started with, or another one of its YAML files.
 
     Raises:
         DataError: `run` is no run directory.
     """
-    path = Path(run) / CONFIG
+    path = Path(run) / name
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,63 +1,27 @@
-"""Evaluation of networks on data sets, meta classification of their segments, and the files of a run."""
+"""Evaluation of networks on data sets, and meta classification of their segments."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from segood import runs
-from segood.data import open_dataset
-from segood.data.config import DatasetConfig
+from segood.data import Sample, open_dataset
 from segood.data.synthetic import WorldPaths
-from segood.errors import DataError, UsageError
-from segood.evaluation import RunResults, SegmentErrors, SegmentResult, match_segments
+from segood.errors import UsageError
+from segood.evaluation import SegmentErrors, SegmentResult, match_segments
 from segood.evaluation.config import EvaluationConfig, MetaConfig
-from segood.evaluation.false_alarms import errors_of, feature_columns, filter_false_alarms
-from segood.evaluation.gallery import load_gallery_frame
-from segood.evaluation.run import evaluate_run, filter_run, read_segments
+from segood.evaluation.false_alarms import feature_columns, filter_false_alarms
+from segood.evaluation.gallery import GalleryFrame, load_gallery_frame, save_gallery_frame
 from segood.evaluation.runner import measure_closed_set, measure_dataset
-from segood.evaluation.score_maps import export_scores, read_score_map, write_score_map
-from segood.meta import MetaClassifier
-from segood.models import SegmentationModel, load_model, save_model
+from segood.evaluation.segment import errors_of
+from segood.models import SegmentationModel, load_model
 from segood.scores import get_score
 from segood.segments import extract_segments
 from segood.types import IGNORE
-
-
-@pytest.fixture(scope="module")
-def model() -> SegmentationModel:
-    torch.manual_seed(0)
-    return load_model("unet", width=8)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, world: WorldPaths, model: SegmentationModel) -> Path:
-    """An evaluated run of two untrained networks."""
-    run = tmp_path_factory.mktemp("runs") / "run"
-    torch.manual_seed(1)
-    evaluation = EvaluationConfig(
-        datasets={
-            "laf": DatasetConfig("lost_and_found", "lost_and_found", "test", options={"protocol": "smiyc"}),
-            "static": DatasetConfig("fishyscapes_static", "fishyscapes"),
-        },
-        closed_set={"city": DatasetConfig("cityscapes", "cityscapes", "val")},
-        threshold=0.9,
-        gallery_frames=2,
-    )
-    runs.write_description(
-        runs.claim_run(run),
-        {"evaluation": dataclasses.asdict(evaluation), "data_root": str(world.cityscapes.parent), "seed": 5},
-    )
-    save_model(model, run / runs.START)
-    save_model(load_model("unet", width=8), run / runs.FINAL)
-    evaluate_run(run)
-    return run
 
 
 def test_pixel_numbers_equal_scikit_learn(world: WorldPaths, model: SegmentationModel) -> None:
@@ -209,85 +173,51 @@ def test_closed_set(world: WorldPaths, model: SegmentationModel) -> None:
 
 def test_wrong_kind_of_data_set(world: WorldPaths, model: SegmentationModel) -> None:
     street = open_dataset("cityscapes", world.cityscapes, "val")
-    with pytest.raises(DataError, match="closed_set data set; an OoD evaluation needs"):
+    with pytest.raises(UsageError, match=r"closed_set data set; an OoD evaluation \(`datasets`\) needs"):
         measure_dataset("x", street, {"a": model}, EvaluationConfig())
+    objects = open_dataset("fishyscapes_static", world.fishyscapes)
+    with pytest.raises(UsageError, match=r"of the kind ood; the original task \(`closed_set`\) needs"):
+        measure_closed_set("x", objects, {"a": model}, EvaluationConfig())
+    other = load_model("unet", num_classes=11, width=8)
+    with pytest.raises(UsageError, match="labels of 19 classes"):
+        measure_closed_set("x", street, {"a": model, "b": other}, EvaluationConfig())
 
 
-def test_a_run_holds_all_its_parts(run: Path) -> None:
-    results = RunResults.load(run / runs.METRICS)
-    assert [m.key for m in results.models] == ["before", "after"]
-    assert all(m.sha256 and len(m.sha256) == 64 for m in results.models)
-    assert [(p.model, p.dataset) for p in results.pixel] == [
-        ("before", "laf"), ("after", "laf"), ("before", "static"), ("after", "static"),
-    ]  # fmt: skip
-    assert results.seed == 5
-    assert len(results.closed_set) == 2
-    segments = read_segments(run)
-    for result in results.segment:
-        rows = segments[(segments["model"] == result.model) & (segments["dataset"] == result.dataset)]
-        assert len(rows) == result.before_meta.num_predicted
-        if result.meta and result.meta.after:
-            assert errors_of(rows[~rows["removed"]], result.num_ground_truth) == result.meta.after
-    frames = sorted((run / runs.GALLERY).rglob("*.npz"))
-    assert len(frames) == 4
-    frame = load_gallery_frame(frames[0])
-    assert frame.image.shape[:2] == frame.target.shape == frame.scores["after"].shape
-    shown = segments[(segments["sample_id"] == frame.sample_id) & (segments["model"] == "after")]
-    assert set(np.unique(frame.labels["after"])) - {0} <= set(shown["segment"])
-    assert MetaClassifier.load(run / runs.META).provenance["model"] == "after"
-
-
-def test_meta_can_be_repeated_with_another_protocol(run: Path, tmp_path: Path) -> None:
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
-    before = RunResults.load(copy / runs.METRICS)
-    results = filter_run(copy, MetaConfig(protocol="leave-one-out", probability_threshold=0.9))
-    assert results.pixel == before.pixel
-    assert {s.meta.protocol for s in results.segment if s.meta} == {"leave-one-out"}
-    assert MetaClassifier.load(copy / runs.META).threshold == 0.9
-
-
-def test_models_can_be_given_for_a_new_run(run: Path, world: WorldPaths, tmp_path: Path) -> None:
-    from segood.models.config import ModelConfig
-
-    config = EvaluationConfig(
-        datasets={"static": DatasetConfig("fishyscapes_static", str(world.fishyscapes))}
+def test_gallery_shows_scores_of_any_range(tmp_path: Path) -> None:
+    ramp = np.linspace(-30, 10, 1001, dtype=np.float32).reshape(7, 143)
+    labels = np.zeros(ramp.shape, np.int32)
+    start = GalleryFrame.start(
+        Sample(np.zeros((*ramp.shape, 3), np.uint8), np.zeros(ramp.shape, np.uint8), "a")
     )
-    results = evaluate_run(tmp_path / "new", config, models={"mine": ModelConfig(str(run / runs.FINAL))})
-    assert [m.key for m in results.models] == ["mine"]
-    assert runs.read_config(tmp_path / "new")["models"]["mine"]["name"]
+    frame = start.with_models({"a": ramp, "b": ramp}, {"a": labels, "b": labels}, (-50, 50))
+    assert (frame.low, frame.high) == (pytest.approx(-29.6), pytest.approx(9.6))
+    shown = frame.low + frame.scores["a"] / 255 * (frame.high - frame.low)
+    np.testing.assert_allclose(shown, np.clip(ramp, frame.low, frame.high), atol=0.5 * 39.2 / 255 + 1e-4)
+    save_gallery_frame(tmp_path / "a.npz", frame)
+    stored = load_gallery_frame(tmp_path / "a.npz")
+    assert (stored.low, stored.high) == (frame.low, frame.high)
+    flat = start.with_models({"a": 0 * ramp}, {"a": labels}, (-50, 50))
+    assert (flat.scores["a"] == 0).all()
+    unit = start.with_models({"a": ramp}, {"a": labels}, (0.0, 1.0))
+    assert (unit.low, unit.high) == (0.0, 1.0)
 
 
-def test_unfinished_and_missing_runs(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run directory"):
-        evaluate_run(tmp_path)
-    with pytest.raises(DataError, match="run `segood evaluate` first"):
-        filter_run(tmp_path, MetaConfig())
-    runs.write_description(tmp_path, {"evaluation": {}})
-    with pytest.raises(UsageError, match="nothing to evaluate"):
-        evaluate_run(tmp_path)
-
-
-def test_score_maps_are_written_once_and_read_back(
-    world: WorldPaths, model: SegmentationModel, tmp_path: Path
-) -> None:
-    dataset = open_dataset("fishyscapes_static", world.fishyscapes)
-    folder = export_scores(model, dataset, tmp_path, method="mine")
-    assert folder == tmp_path / "anomaly_p" / "mine" / dataset.name
-    path = folder / f"{dataset.records[0].sample_id}.hdf5"
-    expected = get_score("entropy")(logits=model.predict_logits(dataset[0].image)[None])[0].numpy()
-    np.testing.assert_array_equal(read_score_map(path), expected.astype(np.float16))
-    stamp = path.stat().st_mtime_ns
-    export_scores(model, dataset, tmp_path, method="mine")
-    assert path.stat().st_mtime_ns == stamp
-
-
-def test_bad_score_maps(tmp_path: Path) -> None:
-    (tmp_path / "a.hdf5").write_text("no")
-    with pytest.raises(DataError, match="not a score map"):
-        read_score_map(tmp_path / "a.hdf5")
-    write_score_map(tmp_path / "b.hdf5", np.zeros((2, 2, 2)))
-    with pytest.raises(DataError, match=r"must have shape \(H,W\)"):
-        read_score_map(tmp_path / "b.hdf5")
+def test_accuracy_is_measured_at_the_threshold_of_removal() -> None:
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {
+            "model": "a",
+            "dataset": "d",
+            "sample_id": [str(i // 4) for i in range(80)],
+            "segment": 1,
+            "size": rng.normal(0, 1, 80),
+            "is_false_positive": rng.random(80) < 0.6,
+            "ground_truth": [[] for _ in range(80)],
+        }
+    )
+    before = SegmentResult("a", "d", "entropy", 0.7, 0, SegmentErrors(80, 0, 0, 0))
+    (result,) = filter_false_alarms(table, [before], MetaConfig(probability_threshold=0.65)).results
+    meta = result.meta
+    assert meta is not None
+    right = meta.num_removed_rightly + (80 - meta.num_false_positives - meta.num_removed_wrongly)
+    assert meta.accuracy == pytest.approx(right / 80)

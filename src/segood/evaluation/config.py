@@ -18,7 +18,8 @@ class MetaConfig:
 
     Args:
         protocol: `group` holds whole images out, `leave-one-out` single segments (the paper).
-        preset: `paper` repeats the published choices (one scaler, penalised intercept).
+        preset: `paper` repeats the published choices (one scaler over all segments, penalised intercept).
+            It concerns the cross-validated numbers only: `meta.json` always holds the default classifier.
         probability_threshold: a segment is removed where its false-positive probability reaches this.
     """
 

@@ -1,7 +1,7 @@
 """Meta classification of a segment table: which segments are removed, and what that does to the errors.
 
 In: the segment table of an evaluation, segment results before. Out: the same with cross-validated
-probabilities and removals, and one classifier fitted on all segments of each model and data set.
+probabilities and removals.
 Source: paper, section 3.2; SPEC-level protocols `group` and `leave-one-out`.
 """
 
@@ -15,12 +15,14 @@ import pandas as pd
 
 from segood.errors import UndefinedMetricError
 from segood.evaluation.config import MetaConfig
-from segood.evaluation.results import MetaModelInfo, MetaResult, SegmentErrors, SegmentResult
+from segood.evaluation.results import MetaModelInfo, MetaResult, SegmentResult
+from segood.evaluation.segment import errors_of
 from segood.meta import MetaClassifier, cross_validate
 
 KEYS = ("model", "dataset", "sample_id", "segment")
 TRUTH = ("num_ood_pixels", "iou", "adjusted_iou", "is_false_positive", "ground_truth")
 OUTCOME = ("meta_probability", "removed")
+_PER_CLASS = ("class_probability_", "neighbor_share_")
 
 
 class Filtered(NamedTuple):
@@ -29,12 +31,10 @@ class Filtered(NamedTuple):
     Attributes:
         segments: the table with `meta_probability` (float, NaN where undefined) and `removed` (bool).
         results: the segment results with their `meta` part.
-        classifiers: one per (model, data set) on all its segments, where that is defined.
     """
 
     segments: pd.DataFrame
     results: list[SegmentResult]
-    classifiers: dict[tuple[str, str], MetaClassifier]
 
 
 def feature_columns(segments: pd.DataFrame) -> list[str]:
@@ -42,8 +42,15 @@ def feature_columns(segments: pd.DataFrame) -> list[str]:
     return [c for c in segments.columns if c not in (*KEYS, *TRUTH, *OUTCOME)]
 
 
+def features_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the features of one model's rows; those of classes that only other models have are left out."""
+    names = feature_columns(rows)
+    missing = {n for n in names if n.startswith(_PER_CLASS) and len(rows) and rows[n].isna().all()}
+    return rows[[n for n in names if n not in missing]]
+
+
 def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], config: MetaConfig) -> Filtered:
-    """Cross-validate and fit the meta classifier for every model and data set in the table.
+    """Cross-validate the meta classifier for every model and data set in the table.
 
     Args:
         segments: as `measure_dataset` returns it, any number of models and data sets.
@@ -51,21 +58,20 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
         config: protocol, preset, probability threshold.
     """
     segments = segments.copy()
-    segments["meta_probability"] = np.nan
-    segments["removed"] = False
-    names = feature_columns(segments)
-    classifiers: dict[tuple[str, str], MetaClassifier] = {}
+    segments["meta_probability"] = np.full(len(segments), np.nan)
+    segments["removed"] = np.zeros(len(segments), bool)
     updated = []
     for result in results:
         rows = segments[(segments["model"] == result.model) & (segments["dataset"] == result.dataset)]
         false_positive = rows["is_false_positive"].to_numpy(bool)
         try:
             validated = cross_validate(
-                rows[names],
+                features_of(rows),
                 false_positive,
                 groups=rows["sample_id"].to_numpy() if config.protocol == "group" else None,
                 protocol=config.protocol,
                 preset=config.preset,
+                threshold=config.probability_threshold,
             )
         except UndefinedMetricError as error:
             updated.append(dataclasses.replace(result, meta=_undefined(rows, config, str(error))))
@@ -73,7 +79,6 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
         removed = validated.probabilities >= config.probability_threshold
         segments.loc[rows.index, "meta_probability"] = validated.probabilities
         segments.loc[rows.index, "removed"] = removed
-        classifiers[result.model, result.dataset] = MetaClassifier().fit(rows[names], false_positive)
         meta = MetaResult(
             protocol=validated.protocol,
             preset=config.preset or "default",
@@ -89,21 +94,7 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
             num_removed_wrongly=int((removed & ~false_positive).sum()),
         )
         updated.append(dataclasses.replace(result, meta=meta))
-    return Filtered(segments, updated, classifiers)
-
-
-def errors_of(kept: pd.DataFrame, num_ground_truth: int) -> SegmentErrors:
-    """Count FP, FN and errors of the segments that are kept.
-
-    Args:
-        kept: rows of one model and data set.
-        num_ground_truth: OoD segments in its ground truth; one is missed (FN) where no kept
-            segment touches it.
-    """
-    found = {(s, g) for s, ids in zip(kept["sample_id"], kept["ground_truth"], strict=True) for g in ids}
-    false_positives = int(kept["is_false_positive"].sum())
-    false_negatives = num_ground_truth - len(found)
-    return SegmentErrors(len(kept), false_positives, false_negatives, false_positives + false_negatives)
+    return Filtered(segments, updated)
 
 
 def describe_classifier(

@@ -29,8 +29,9 @@ class GalleryFrame:
         height, width: size of the original labels.
         image: uint8 (h,w,3).
         target: uint8 (h,w): 0, 1, 255.
-        scores: per model key uint8 (h,w): round(255 · score), the score clipped to [0, 1].
+        scores: per model key uint8 (h,w): the score, clipped to [low, high], mapped to 0..255.
         labels: per model key int32 (h,w): segment ids of `segments.parquet`, 0 none.
+        low, high: scores shown as 0 and as 255, the same for all models of the frame.
     """
 
     sample_id: str
@@ -40,10 +41,12 @@ class GalleryFrame:
     target: np.ndarray
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    low: float = 0.0
+    high: float = 1.0
 
     @classmethod
     def start(cls, sample: Sample) -> GalleryFrame:
-        """Begin with image and truth; networks are added with `with_model`."""
+        """Begin with image and truth; networks are added with `with_models`."""
         assert sample.target is not None, "gallery frames have labels"
         height, width = sample.target.shape
         columns = min(width, MAX_COLUMNS)
@@ -52,14 +55,30 @@ class GalleryFrame:
         frame = cls(sample.sample_id, height, width, np.asarray(image), np.empty((rows, columns), np.uint8))
         return dataclasses.replace(frame, target=frame._reduce(sample.target))
 
-    def with_model(self, key: str, score_map: np.ndarray, labels: np.ndarray) -> GalleryFrame:
-        """Return the frame with one more network's score map (H,W) and segment ids (H,W)."""
-        score = np.round(255 * np.clip(score_map, 0, 1)).astype(np.uint8)
-        return dataclasses.replace(
-            self,
-            scores={**self.scores, key: self._reduce(score)},
-            labels={**self.labels, key: self._reduce(labels)},
-        )
+    def with_models(
+        self,
+        score_maps: Mapping[str, np.ndarray],
+        labels: Mapping[str, np.ndarray],
+        score_range: tuple[float, float] = (0.0, 1.0),
+    ) -> GalleryFrame:
+        """Return the frame with what the networks say.
+
+        Args:
+            score_maps: per model key float (H,W).
+            labels: per model key int32 (H,W), segment ids.
+            score_range: of the score; where it is not [0, 1], the picture's limits are the 1 % and 99 %
+                quantiles over this frame and all its models: such scores use little of their range.
+        """
+        low, high = 0.0, 1.0
+        if tuple(score_range) != (0.0, 1.0):
+            low, high = (float(v) for v in np.quantile(np.stack(list(score_maps.values())), (0.01, 0.99)))
+            high = high if high > low else low + 1.0
+        scores = {
+            key: np.round(255 * np.clip((self._reduce(full) - low) / (high - low), 0, 1)).astype(np.uint8)
+            for key, full in score_maps.items()
+        }
+        reduced = {key: self._reduce(full) for key, full in labels.items()}
+        return dataclasses.replace(self, scores=scores, labels=reduced, low=low, high=high)
 
     def _reduce(self, full: np.ndarray) -> np.ndarray:
         rows, columns = self.target.shape
@@ -81,6 +100,8 @@ def save_gallery_frame(path: str | Path, frame: GalleryFrame) -> None:
             sample_id=np.asarray(frame.sample_id),
             height=np.asarray(frame.height),
             width=np.asarray(frame.width),
+            low=np.asarray(frame.low),
+            high=np.asarray(frame.high),
             **arrays,
         )
 
@@ -101,6 +122,8 @@ def load_gallery_frame(path: str | Path) -> GalleryFrame:
                 stored["target"],
                 {name[6:]: stored[name] for name in stored.files if name.startswith("score_")},
                 {name[7:]: stored[name] for name in stored.files if name.startswith("labels_")},
+                float(stored["low"]) if "low" in stored.files else 0.0,
+                float(stored["high"]) if "high" in stored.files else 1.0,
             )
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a gallery frame ({error}); run `segood evaluate` again") from error

@@ -130,7 +130,10 @@ class SegmentResult:
 
 @dataclass(frozen=True)
 class ClosedSetResult:
-    """The original task: IoU per class over all frames, and the share of pixels flagged OoD at t."""
+    """The original task: IoU per class over all frames, and the share of pixels flagged OoD at t.
+
+    Both are `None` where no pixel is labelled.
+    """
 
     model: str
     dataset: str
@@ -138,7 +141,7 @@ class ClosedSetResult:
     num_pixels: int
     miou: float | None
     iou: dict[str, float | None]
-    flagged_share: float
+    flagged_share: float | None
     threshold: float
 
 

@@ -1,30 +1,32 @@
 """Evaluate a run directory: networks and data sets by configuration -> files in the run.
 
 In: a run directory that `segood.training.train` left, or networks by key. Out: `segments.parquet`,
-`gallery/`, `meta.json` and, last, `metrics.json`.
+`gallery/`, `meta.json`, `evaluation.yaml` and, last, `metrics.json`; older ones stay until all are there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from segood import runs
 from segood.errors import DataError, UndefinedMetricError, UsageError
 from segood.evaluation.config import EvaluationConfig, MetaConfig, stored_evaluation
-from segood.evaluation.false_alarms import describe_classifier, feature_columns, filter_false_alarms
+from segood.evaluation.describe import describe_dataset, describe_model
+from segood.evaluation.false_alarms import describe_classifier, features_of, filter_false_alarms
 from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
-    Measured,
-    describe_dataset,
-    describe_model,
+    check_closed_set,
+    check_test_set,
+    empty_segments,
     measure_closed_set,
     measure_dataset,
 )
+from segood.evaluation.staging import holds_only_leftovers, staged
 from segood.files import atomic_path
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, load_model
@@ -32,6 +34,8 @@ from segood.models.config import ModelConfig
 from segood.progress import Progress, no_progress
 
 TITLES = {"before": "before fine-tuning", "after": "after fine-tuning"}
+FILTERED = (runs.SEGMENTS, runs.META, runs.EVALUATION, runs.METRICS)
+"""What depends on the meta classification; the metrics come last."""
 
 
 def evaluate_run(
@@ -46,17 +50,22 @@ def evaluate_run(
 
     Args:
         run: run directory; a new one is made if `models` are given.
-        config: what to evaluate; what the run's `config.yaml` says if not given.
-        models: networks by key; by default the run's own: `before` and `after` fine-tuning.
+        config: what to evaluate; what the run's `config.yaml` says if not given. `evaluation.yaml`
+            tells afterwards what it was; `segood evaluate RUN --config evaluation.yaml` repeats it.
+        models: networks by key; by default the run's own: `before` and `after` fine-tuning, or those
+            that it was evaluated with the first time.
         data_root: folder of relative data set roots; the run's own if not given.
         progress: see `segood.progress.Progress`.
 
     Raises:
-        UsageError: nothing to evaluate, or a value breaks its rule.
+        UsageError: nothing to evaluate, a value breaks its rule, `models` for the directory of a
+            training, labels that do not fit a network.
         DataError: no run directory, or a data set is not what it has to be.
+        OutputError: the disk is full or not writable. Whatever fails, older results stay as they were.
     """
     run = Path(run)
     stored = runs.read_config(run) if (run / runs.CONFIG).exists() or not models else {}
+    models = _given_models(run, stored, models)
     config = config or stored_evaluation(stored)
     config.check()
     if not config.datasets and not config.closed_set:
@@ -64,39 +73,46 @@ def evaluate_run(
     root = Path(data_root if data_root is not None else stored.get("data_root", "."))
     opened = {key: item.open(root) for key, item in config.datasets.items()}
     closed = {key: item.open(root) for key, item in config.closed_set.items()}
-    networks, infos = _networks(run, models or {})
-    if not (run / runs.CONFIG).exists():
-        described = {key: dataclasses.asdict(m) for key, m in (models or {}).items()}
-        runs.write_description(
-            runs.claim_run(run),
-            {"models": described, "evaluation": dataclasses.asdict(config), "data_root": str(root)},
+    networks, infos = _networks(run, models)
+    for item in opened.values():
+        check_test_set(item)
+    for item in closed.values():
+        check_closed_set(item, list(networks.values()))
+    described = {key: dataclasses.asdict(m) for key, m in models.items()}
+    what = {**({"models": described} if models else {}), "data_root": str(root), **dataclasses.asdict(config)}
+    description = (runs.CONFIG, runs.ENVIRONMENT) if models else ()  # a training has written its own
+    with staged(run, (*description, runs.GALLERY, *FILTERED)) as folder:
+        measured = [
+            measure_dataset(key, item, networks, config, gallery=folder / runs.GALLERY, progress=progress)
+            for key, item in opened.items()
+        ]
+        closed_results = [
+            result
+            for key, item in closed.items()
+            for result in measure_closed_set(key, item, networks, config, progress=progress)
+        ]
+        environment = runs.describe_environment()
+        results = RunResults(
+            name=run.resolve().name,
+            created=environment["created"],
+            command=environment["command"],
+            seed=stored.get("seed"),
+            segood_version=environment["packages"].get("segood", "unknown"),
+            models=infos,
+            datasets=[m.dataset for m in measured]
+            + [describe_dataset(k, item) for k, item in closed.items()],
+            pixel=[p for m in measured for p in m.pixel],
+            segment=[s for m in measured for s in m.segment],
+            closed_set=closed_results,
         )
-    shutil.rmtree(run / runs.GALLERY, ignore_errors=True)
-    (run / runs.METRICS).unlink(missing_ok=True)  # numbers and segments on disk always belong together
-    gallery = run / runs.GALLERY
-    measured = [
-        measure_dataset(key, item, networks, config, gallery=gallery, progress=progress)
-        for key, item in opened.items()
-    ]
-    closed_results = [
-        result
-        for key, item in closed.items()
-        for result in measure_closed_set(key, item, networks, config, progress=progress)
-    ]
-    environment = runs.describe_environment()
-    results = RunResults(
-        name=run.name,
-        created=environment["created"],
-        command=environment["command"],
-        seed=stored.get("seed"),
-        segood_version=environment["packages"].get("segood", "unknown"),
-        models=infos,
-        datasets=[m.dataset for m in measured] + [describe_dataset(k, item) for k, item in closed.items()],
-        pixel=[p for m in measured for p in m.pixel],
-        segment=[s for m in measured for s in m.segment],
-        closed_set=closed_results,
-    )
-    return _filter_and_save(run, results, _all_segments(measured), config.meta)
+        if models:
+            runs.write_description(
+                folder,
+                {"models": described, "evaluation": dataclasses.asdict(config), "data_root": str(root)},
+            )
+        runs.write_yaml(folder / runs.EVALUATION, what)
+        tables = [m.segments for m in measured] or [empty_segments(networks)]
+        return _filter_and_save(folder, results, pd.concat(tables, ignore_index=True), config.meta)
 
 
 def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
@@ -107,7 +123,12 @@ def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
     """
     run = Path(run)
     results = RunResults.load(run / runs.METRICS)
-    return _filter_and_save(run, results, read_segments(run), config)
+    segments = read_segments(run)
+    what = runs.read_config(run, runs.EVALUATION) if (run / runs.EVALUATION).exists() else None
+    with staged(run, FILTERED) as folder:
+        if what is not None:
+            runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
+        return _filter_and_save(folder, results, segments, config)
 
 
 def read_segments(run: str | Path) -> pd.DataFrame:
@@ -126,27 +147,29 @@ def read_segments(run: str | Path) -> pd.DataFrame:
 
 
 def _filter_and_save(
-    run: Path, results: RunResults, segments: pd.DataFrame, config: MetaConfig
+    folder: Path, results: RunResults, segments: pd.DataFrame, config: MetaConfig
 ) -> RunResults:
     filtered = filter_false_alarms(segments, results.segment, config)
     meta_models = []
+    last = results.models[-1].key
     for model in (m.key for m in results.models):
         rows = segments[segments["model"] == model]
-        classifier = _fit(rows, run.name, model, config)
+        classifier = _fit(rows, results.name, model, config)
         if classifier is not None:
             meta_models.append(describe_classifier(model, "all test sets", classifier, len(rows)))
-            classifier.save(run / runs.META)  # the last network's, that is the fine-tuned one's, stays
-    with atomic_path(run / runs.SEGMENTS) as temporary:
+            if model == last:  # the fine-tuned network: where it has none, there is no file
+                classifier.save(folder / runs.META)
+    with atomic_path(folder / runs.SEGMENTS) as temporary:
         filtered.segments.to_parquet(temporary, index=False)
     results = dataclasses.replace(results, segment=filtered.results, meta_models=meta_models)
-    results.save(run / runs.METRICS)
+    results.save(folder / runs.METRICS)
     return results
 
 
 def _fit(rows: pd.DataFrame, run: str, model: str, config: MetaConfig) -> MetaClassifier | None:
     try:
         return MetaClassifier(threshold=config.probability_threshold).fit(
-            rows[feature_columns(rows)],
+            features_of(rows),
             rows["is_false_positive"].to_numpy(bool),
             provenance={"run": run, "model": model, "datasets": sorted(set(rows["dataset"]))},
         )
@@ -154,10 +177,23 @@ def _fit(rows: pd.DataFrame, run: str, model: str, config: MetaConfig) -> MetaCl
         return None  # only one kind of segment; the results say so per data set
 
 
-def _all_segments(measured: list[Measured]) -> pd.DataFrame:
-    if not measured:
-        raise UsageError("no OoD test set to evaluate on: name at least one under `datasets`")
-    return pd.concat([m.segments for m in measured], ignore_index=True)
+def _given_models(
+    run: Path, stored: Mapping[str, Any], models: Mapping[str, ModelConfig] | None
+) -> Mapping[str, ModelConfig]:
+    """Return the networks to load by configuration; none for a run that a training left."""
+    if not models:
+        try:
+            return {key: ModelConfig(**item) for key, item in (stored.get("models") or {}).items()}
+        except TypeError as error:
+            raise DataError(f"{run / runs.CONFIG} is of another version: {error}") from error
+    if stored and "models" not in stored:
+        raise UsageError(
+            f"{run} holds a training, which is evaluated with its own networks; "
+            "leave `models` out, or choose another directory for them"
+        )
+    if not stored and not holds_only_leftovers(run):
+        runs.claim_run(run, remedy="choose another directory, or remove it")
+    return models
 
 
 def _networks(
@@ -173,7 +209,7 @@ def _networks(
         loaded = {key: load_model(str(path)) for key, path in files.items()}
     else:
         files = {key: Path(m.checkpoint or m.name) for key, m in models.items()}
-        loaded = {key: m.load() for key, m in models.items()}
+        loaded = {key: m.load_trained(f"models.{key}") for key, m in models.items()}
     infos = [
         describe_model(key, TITLES.get(key, key), model, files[key] if files[key].is_file() else None)
         for key, model in loaded.items()

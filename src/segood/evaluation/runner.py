@@ -7,8 +7,7 @@ Resolution rule: logits are upsampled to the labels' size; labels are never resi
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segood.data import Sample
 from segood.data.dataset import SegmentationDataset
-from segood.errors import DataError
+from segood.errors import DataError, UsageError
 from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.config import EvaluationConfig
+from segood.evaluation.describe import describe_dataset
+from segood.evaluation.fitting import check_labels_fit
 from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
 from segood.evaluation.pixel import PixelMetrics
 from segood.evaluation.results import (
     ClosedSetResult,
     DatasetInfo,
-    ModelInfo,
     PixelResult,
     SegmentErrors,
     SegmentResult,
@@ -91,9 +90,10 @@ def measure_dataset(
         progress: see `segood.progress.Progress`.
 
     Raises:
-        DataError: the data set has frames without labels, or is not an OoD test set.
+        UsageError: it is no OoD test set.
+        DataError: it has frames without labels.
     """
-    _require_ood_labels(dataset)
+    check_test_set(dataset)
     score = get_score(config.score)
     counts = {m: _Counts(PixelMetrics(range=score.range, spacing=score.spacing)) for m in models}
     shown = set(
@@ -105,7 +105,9 @@ def measure_dataset(
         sample = dataset[index]
         target = sample.target
         assert target is not None, "checked above"
-        frame = GalleryFrame.start(sample) if gallery and index in shown else None
+        keep = gallery is not None and index in shown
+        score_maps: dict[str, np.ndarray] = {}
+        labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
             logits = model.predict_logits(sample.image, size=target.shape)
             score_map = score(logits=logits[None])[0].cpu().numpy()
@@ -118,12 +120,13 @@ def measure_dataset(
             count.num_predicted += len(match.segments)
             count.false_positives += match.num_false_positives
             count.false_negatives += match.num_false_negatives
-            count.tables.append(_segment_rows(model_key, key, sample, found.features, match))
-            if frame is not None:
-                frame = frame.with_model(model_key, score_map, found.labels)
+            count.tables.append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
+            if keep:
+                score_maps[model_key], labels[model_key] = score_map, found.labels
         num_ground_truth += len(match.ground_truth)
         num_with_ood += bool((target == OUT_OF_DISTRIBUTION).any())
-        if frame is not None and gallery is not None:
+        if gallery is not None and keep:
+            frame = GalleryFrame.start(sample).with_models(score_maps, labels, score.range)
             save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
         tick()
     segments = pd.concat([t for c in counts.values() for t in c.tables], ignore_index=True)
@@ -143,18 +146,23 @@ def measure_closed_set(
     *,
     progress: Progress = no_progress,
 ) -> list[ClosedSetResult]:
-    """Return mIoU on the original task and the share of its pixels flagged OoD, per network."""
+    """Return mIoU on the original task and the share of its pixels flagged OoD, per network.
+
+    Raises:
+        UsageError: the data set has no train ids, or they do not fit a network's outputs.
+        DataError: a frame has no label.
+    """
+    check_closed_set(dataset, list(models.values()))
     score = get_score(config.score)
     metrics = {k: ClosedSetMetrics(m.num_classes, m.class_names) for k, m in models.items()}
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
-        image, target, sample_id = dataset[index]
-        if target is None:
-            raise DataError(f"{dataset.title}: {sample_id} has no label; the closed set needs labels for all")
+        image, target, name = dataset[index]
+        assert target is not None, "checked above"
         for model_key, model in models.items():
             logits = model.predict_logits(image, size=target.shape)
             flagged = score(logits=logits[None])[0].cpu().numpy() >= config.threshold
-            metrics[model_key].update(logits.argmax(0).cpu().numpy(), target, flagged=flagged)
+            metrics[model_key].update(logits.argmax(0).cpu().numpy(), target, flagged=flagged, name=name)
         tick()
     results = []
     for model_key, metric in metrics.items():
@@ -167,66 +175,63 @@ def measure_closed_set(
                 num_pixels=report.num_pixels,
                 miou=report.miou,
                 iou=dict(report.iou),
-                flagged_share=report.flagged_share or 0.0,
+                flagged_share=report.flagged_share,
                 threshold=config.threshold,
             )
         )
     return results
 
 
-def describe_dataset(key: str, dataset: SegmentationDataset, num_images_with_ood: int = 0) -> DatasetInfo:
-    """Return what the results say about a data set; hashes its files."""
-    return DatasetInfo(
-        key=key,
-        title=dataset.title,
-        protocol=dataset.protocol,
-        num_images=len(dataset),
-        num_images_with_ood=num_images_with_ood,
-        resolution=dataset.resolution,
-        content_hash=dataset.content_hash(),
-    )
-
-
-def describe_model(key: str, title: str, model: SegmentationModel, checkpoint: Path | None) -> ModelInfo:
-    """Return what the results say about a network; hashes its checkpoint file."""
-    digest = None
-    if checkpoint is not None:
-        with checkpoint.open("rb") as handle:
-            digest = (
-                hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else None
-            )
-    return ModelInfo(
-        key=key,
-        title=title,
-        network=model.name or type(model.network).__name__,
-        class_names=list(model.class_names),
-        checkpoint=checkpoint.name if checkpoint else None,
-        sha256=digest,
-    )
-
-
-def _require_ood_labels(dataset: SegmentationDataset) -> None:
+def check_test_set(dataset: SegmentationDataset) -> None:
+    """Raise unless a data set tells OoD pixels, in every frame."""
     if dataset.role != "ood":
-        raise DataError(
+        raise UsageError(
             f"{dataset.title} is a {dataset.role} data set; "
-            "an OoD evaluation needs one whose labels tell OoD pixels"
+            "an OoD evaluation (`datasets`) needs one whose labels tell OoD pixels"
         )
+    _require_labels(dataset, "export score maps for them with `segood score`")
+
+
+def check_closed_set(dataset: SegmentationDataset, models: Sequence[SegmentationModel]) -> None:
+    """Raise unless a data set gives train ids for every frame, of the classes of all networks."""
+    if dataset.role != "closed_set":
+        raise UsageError(
+            f"{dataset.title} is of the kind {dataset.role}; "
+            "the original task (`closed_set`) needs a data set with train ids, such as cityscapes"
+        )
+    _require_labels(dataset, "the original task needs labels for all")
+    for model in models:
+        check_labels_fit(dataset, model)
+
+
+def _require_labels(dataset: SegmentationDataset, remedy: str) -> None:
     missing = [r.sample_id for r in dataset.records if r.label is None]
     if missing:
         raise DataError(
-            f"{dataset.title}: {len(missing)} frames have no public label, first {missing[0]}; "
-            "export score maps for them with `segood score`"
+            f"{dataset.title}: {len(missing)} frames have no public label, first {missing[0]}; {remedy}"
         )
 
 
+def empty_segments(models: Mapping[str, SegmentationModel]) -> pd.DataFrame:
+    """Return the segment table of an evaluation without OoD test set: all its columns, no row."""
+    tables = []
+    for key, model in models.items():
+        sure = np.zeros((model.num_classes, 1, 1), np.float32)
+        sure[0] = 100.0  # no entropy, so no segment
+        found = extract_segments(logits=sure, threshold=1.0)
+        match = match_segments(found.labels, np.zeros((1, 1), np.uint8))
+        tables.append(_segment_rows(key, "", "", found.features, match))
+    return pd.concat(tables, ignore_index=True)
+
+
 def _segment_rows(
-    model: str, dataset: str, sample: Sample, features: pd.DataFrame, match: Any
+    model: str, dataset: str, sample_id: str, features: pd.DataFrame, match: Any
 ) -> pd.DataFrame:
     rows = pd.concat([features, match.segments], axis=1)
     rows["ground_truth"] = match.touched
     rows.insert(0, "segment", rows.index.to_numpy())
     for position, (name, value) in enumerate(
-        (("model", model), ("dataset", dataset), ("sample_id", sample.sample_id))
+        (("model", model), ("dataset", dataset), ("sample_id", sample_id))
     ):
         rows.insert(position, name, value)
     return rows

@@ -153,10 +153,22 @@ def errors_after_removal(match: SegmentMatch, removed: Any) -> SegmentErrors:
             f"`removed` must hold one boolean for each of the {match.num_predicted} segments;"
             f" got {gone.dtype} of shape {gone.shape}"
         )
-    kept = match.segments[~gone.astype(bool)]
-    found = match.overlaps.loc[match.overlaps["segment"].isin(kept.index), "ground_truth"].nunique()
+    rows = match.segments.assign(sample_id="", ground_truth=match.touched)
+    return errors_of(rows[~gone.astype(bool)], match.num_ground_truth)
+
+
+def errors_of(kept: pd.DataFrame, num_ground_truth: int) -> SegmentErrors:
+    """Count false positives and misses of the segments that are kept, over one frame or many.
+
+    Args:
+        kept: rows of one model and data set with `sample_id`, `is_false_positive` and `ground_truth`
+            (ids of the ground-truth segments of that frame that the segment touches).
+        num_ground_truth: OoD segments in the ground truth of all frames; one is missed where no kept
+            segment touches it.
+    """
+    found = {(s, g) for s, ids in zip(kept["sample_id"], kept["ground_truth"], strict=True) for g in ids}
     false_positives = int(kept["is_false_positive"].sum())
-    false_negatives = match.num_ground_truth - int(found)
+    false_negatives = num_ground_truth - len(found)
     return SegmentErrors(len(kept), false_positives, false_negatives, false_positives + false_negatives)
 
 

@@ -1,0 +1,73 @@
+"""Results of an evaluation replace the older ones all together, or not at all.
+
+In: a run directory and the names of the parts. Out: a folder to write into, whose parts take the
+places of the run's own once everything has been written. A failure leaves the run as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from segood.errors import OutputError
+
+_PREFIX = ".evaluation."
+
+
+@contextlib.contextmanager
+def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield an empty folder in `run`; on success move its parts to `run`, in the order given.
+
+    Args:
+        run: run directory; what interrupted evaluations left in it is removed. One that did not exist
+            is gone again after a failure.
+        parts: files and folders by name. One that was not written is removed from `run`, since it would
+            belong to older results.
+
+    Raises:
+        OutputError: the operating system refuses; the run is as it was, unless the disk fails in the
+            middle of the renaming.
+    """
+    is_new = not run.exists()
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        for left in run.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=run))
+    except OSError as error:
+        raise OutputError(f"cannot write to {run}: {error.strerror or error}; permission?") from error
+    done = False
+    try:
+        yield folder
+        try:
+            for part in parts:
+                _replace(folder, run, part)
+        except OSError as error:
+            raise OutputError(f"cannot replace {run / part}: {error.strerror or error}") from error
+        done = True
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if is_new and not done:
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def holds_only_leftovers(run: Path) -> bool:
+    """Return whether a folder is missing, or empty but for what an interrupted evaluation left."""
+    return not run.exists() or (run.is_dir() and all(p.name.startswith(_PREFIX) for p in run.iterdir()))
+
+
+def _replace(folder: Path, run: Path, part: str) -> None:
+    """Move a part from `folder` to `run`; the older one goes to `folder`, which is removed later."""
+    old = folder / f"old {part}"
+    if (run / part).is_dir() or ((run / part).exists() and not (folder / part).exists()):
+        (run / part).rename(old)
+    if (folder / part).exists():
+        try:
+            (folder / part).replace(run / part)
+        except OSError:
+            if old.exists():
+                old.rename(run / part)
+            raise
