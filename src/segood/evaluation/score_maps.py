@@ -1,11 +1,14 @@
 """Score maps on disk, as the SegmentMeIfYouCan benchmark exchanges them.
 
 In: a network and a data set. Out: `anomaly_p/{method}/{dataset}/{frame}.hdf5`, one float16 (H,W)
-array named `value` each, at the size of the frame.
+array named `value` each, at the size of the frame, or at the size that the data set resizes frames to.
+The file's attributes say what made it (see `export_scores`); readers of the benchmark ignore them.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,8 @@ import h5py
 import numpy as np
 
 from segood.data.dataset import SegmentationDataset
-from segood.errors import DataError
+from segood.errors import DataError, UsageError
+from segood.evaluation.describe import weights_hash
 from segood.files import atomic_path
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
@@ -31,11 +35,15 @@ def export_scores(
     method: str | None = None,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write one score map per frame; those that exist already are kept.
+    """Write one score map per frame; those that exist already and were made the same way are kept.
+
+    The attributes of a file: `weights_sha256` (see `weights_hash`), `preprocessing` of the network,
+    `score`, and `resolution`: `frame`, or the size frames were resized to.
 
     Args:
         model: the network.
-        dataset: its frames; labels are not needed.
+        dataset: its frames; labels are not needed. With `resize`, maps have that size; the benchmark
+            wants the frames' own.
         out: folder that gets `anomaly_p/…`.
         score: name of the score.
         method: name of the method's folder; the score's name if not given.
@@ -43,23 +51,57 @@ def export_scores(
 
     Returns:
         The folder of this method and data set.
+
+    Raises:
+        UsageError: a file that exists was made by another network, score or size, or does not say by
+            which; none is written then.
+        DataError: a file that exists is no score map.
     """
     compute = get_score(score)
     folder = Path(out) / "anomaly_p" / (method or score) / dataset.name
+    made_by = {
+        "weights_sha256": weights_hash(model),
+        "preprocessing": json.dumps(model.preprocessing.to_dict(), sort_keys=True),
+        "score": score,
+        "resolution": "frame" if dataset.resize is None else dataset.resolution,
+    }
+    paths = [folder / f"{record.sample_id}.hdf5" for record in dataset.records]
+    for path in paths:
+        _check_same_maker(path, made_by)
     tick = progress(f"{dataset.title}: {compute.title}", len(dataset))
-    for index, record in enumerate(dataset.records):
-        path = folder / f"{record.sample_id}.hdf5"
+    for index, path in enumerate(paths):
         if not path.exists():
             logits = model.predict_logits(dataset[index].image)
-            write_score_map(path, compute(logits=logits[None])[0].cpu().numpy())
+            write_score_map(path, compute(logits=logits[None])[0].cpu().numpy(), made_by)
         tick()
     return folder
 
 
-def write_score_map(path: str | Path, score: np.ndarray) -> None:
-    """Write a (H,W) score map as float16 under the name `value`, atomically."""
+def _check_same_maker(path: Path, made_by: Mapping[str, str]) -> None:
+    if not path.exists():
+        return
+    try:
+        with h5py.File(path, "r") as file:
+            found = {name: file.attrs.get(name) for name in made_by}
+    except OSError as error:
+        raise DataError(f"{path}: not a score map ({error}); remove it") from error
+    other = [name for name, value in made_by.items() if found[name] != value]
+    if other:
+        how = "does not say what made it" if None in found.values() else f"was made with another {other[0]}"
+        raise UsageError(f"{path} {how}; give another --method or --out, or remove the folder {path.parent}")
+
+
+def write_score_map(path: str | Path, score: np.ndarray, made_by: Mapping[str, str] | None = None) -> None:
+    """Write a (H,W) score map as float16 under the name `value`, atomically.
+
+    Args:
+        path: the file.
+        score: (H,W), any floating point.
+        made_by: attributes of the file.
+    """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset("value", data=score.astype(np.float16), compression="gzip", compression_opts=4)
+        file.attrs.update(made_by or {})
 
 
 def read_score_map(path: str | Path) -> np.ndarray:
