@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,6 @@ def picture() -> np.ndarray:
     image[2:6, 3:7] = (255, 0, 0)
     image[10:12, 20:30] = (255, 0, 0)
     return image
-
-
-def no_progress(what: str, total: int):  # type: ignore[no-untyped-def]
-    return lambda: None
 
 
 @pytest.fixture
@@ -117,9 +114,8 @@ def test_bad_input(small_is_false_alarm: MetaClassifier, tmp_path: Path) -> None
         monitor(np.zeros((4, 4, 3)))
     with pytest.raises(DataError, match=r"nothing\.png"):
         monitor(tmp_path / "nothing.png")
-    two_classes = segood.Monitor(nn.Conv2d(3, 2, 1), meta=small_is_false_alarm, threshold=0.0)
-    with pytest.raises(UsageError, match="class_probability_2"):
-        two_classes(picture())
+    with pytest.raises(UsageError, match="`meta` is a classifier for 3 classes, the network has 2"):
+        segood.Monitor(nn.Conv2d(3, 2, 1), meta=small_is_false_alarm)
 
 
 def test_many_images(tmp_path: Path) -> None:
@@ -131,7 +127,7 @@ def test_many_images(tmp_path: Path) -> None:
     images = find_images([tmp_path / "in"])
     assert [p.name for p in images] == ["x.png", "x.png", "y.jpg"]
     out = tmp_path / "out"
-    predict_images(segood.Monitor(RedIsUnknown()), images, out, progress=no_progress)
+    predict_images(segood.Monitor(RedIsUnknown()), images, out)
     found = json.loads((out / "objects.json").read_text())
     assert found["threshold"] == 0.7
     assert [len(f["objects"]) for f in found["images"]] == [2, 2, 2]
@@ -148,5 +144,65 @@ def test_bad_image_lists(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image"):
         find_images([tmp_path])
     (tmp_path / "old.txt").touch()
+    with pytest.raises(UsageError, match=r"is not empty \(it holds old.txt\); choose another --out"):
+        predict_images(segood.Monitor(RedIsUnknown()), [], tmp_path)
+
+
+def save_pictures(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture()).save(folder / name)
+    return [folder / name for name in names]
+
+
+def test_every_image_has_its_own_overlay(tmp_path: Path) -> None:
+    images = save_pictures(tmp_path, "a.png", "x/a.png", "x/a_2.png", "x/y/A.png")
+    found = predict_images(segood.Monitor(RedIsUnknown()), images, tmp_path / "out")
+    overlays = [f["overlay"] for f in found["images"]]
+    assert overlays == [f"overlays/{name}.png" for name in ("a", "a_2", "a_2_2", "A_3")]
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
+
+
+def test_a_damaged_image_stops_no_other_and_the_call_can_be_repeated(tmp_path: Path) -> None:
+    images = save_pictures(tmp_path / "in", "a.png", "b.png", "c.png")
+    whole = images[1].read_bytes()
+    images[1].write_bytes(whole[:60])
+    out, monitor = tmp_path / "out", segood.Monitor(RedIsUnknown())
+    found = predict_images(monitor, images, out)
+    assert found == json.loads((out / "objects.json").read_text())
+    assert [Path(f["image"]).name for f in found["images"]] == ["a.png", "c.png"]
+    (failed,) = found["failed"]
+    assert failed["image"] == str(images[1])
+    assert "b.png" in failed["reason"]
+    assert not found["complete"]
+    images[1].write_bytes(whole)
+    assert predict_images(monitor, images[1:], out)["complete"]
+    assert sorted(p.name for p in (out / "overlays").iterdir()) == ["b.png", "c.png"]
+    with pytest.raises(UsageError, match=r"is not empty .*; choose another --out, or remove it$"):
+        predict_images(monitor, images, out)
+
+
+def test_an_interrupted_call_keeps_what_is_done_and_can_be_repeated(tmp_path: Path) -> None:
+    images = save_pictures(tmp_path / "in", "a.png", "b.png")
+    out, monitor = tmp_path / "out", segood.Monitor(RedIsUnknown())
+
+    def interrupted(what: str, total: int) -> Callable[[], None]:
+        def tick() -> None:
+            raise KeyboardInterrupt
+
+        return tick
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_images(monitor, images, out, progress=interrupted)
+    found = json.loads((out / "objects.json").read_text())
+    assert len(found["images"]) == 1
+    assert not found["complete"]
+    assert len(predict_images(monitor, images, out)["images"]) == 2
+
+
+def test_a_folder_of_another_tool_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "objects.json").write_text("[]")
+    save_pictures(tmp_path, "overlays/mine.png")
     with pytest.raises(UsageError, match="is not empty"):
-        predict_images(segood.Monitor(RedIsUnknown()), [], tmp_path, progress=no_progress)
+        predict_images(segood.Monitor(RedIsUnknown()), [], tmp_path)
+    assert (tmp_path / "overlays" / "mine.png").exists()

@@ -124,6 +124,8 @@ class Monitor:
             check_unit_interval("threshold", threshold)
         self.threshold = threshold
         self.meta = MetaClassifier.load(meta) if isinstance(meta, (str, Path)) else meta
+        if self.meta is not None:
+            _check_same_classes(self.meta, self.model.num_classes)
         if probability_threshold is None:
             probability_threshold = 0.5 if self.meta is None else self.meta.threshold
         check_unit_interval("probability_threshold", probability_threshold)
@@ -160,6 +162,16 @@ class Monitor:
             found.labels,
             found.features,
             rgb,
+        )
+
+
+def _check_same_classes(meta: MetaClassifier, num_classes: int) -> None:
+    # one feature per class is enough to tell; a classifier of other features says so when it is asked
+    known = sum(name.startswith("class_probability_") for name in meta.feature_names)
+    if known and known != num_classes:
+        raise UsageError(
+            f"`meta` is a classifier for {known} classes, the network has {num_classes}; "
+            "give the meta.json of a run with this network"
         )
 
 

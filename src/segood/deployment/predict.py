@@ -1,21 +1,26 @@
 """A monitor over a list of images.
 
-In: image files or folders. Out: a folder with `objects.json` and `overlays/{name}.png`.
+In: image files or folders. Out: a folder with `objects.json` and `overlays/{name}.png`. An image that
+cannot be read stops no other.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from segood import runs
-from segood.deployment.monitor import Monitor
+from segood.deployment.monitor import Detection, Monitor
 from segood.errors import DataError
 from segood.files import write_json
+from segood.progress import Progress, no_progress
 from segood.reporting import save_picture
 
+OBJECTS = "objects.json"
+OVERLAYS = "overlays"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -43,45 +48,87 @@ def predict_images(
     images: Sequence[Path],
     out: str | Path,
     *,
-    progress: Callable[[str, int], Callable[[], None]],
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Run the monitor over images, write overlays and `objects.json`.
 
     Args:
         monitor: network, threshold, meta classifier.
-        images: files; images of the same name get a number.
-        out: folder, new or empty.
-        progress: called with (what, total), returns a function called once per image.
+        images: files; overlays of images of the same name get a number.
+        out: folder: new, empty, or with what an unfinished call left, which is replaced. Unfinished
+            means interrupted, or with images that failed.
+        progress: see `segood.progress.Progress`.
 
     Returns:
-        What `objects.json` holds: threshold, score, and per image its path, size, objects and
-        removed false alarms.
+        What `objects.json` holds: score, threshold, `complete`, per image its path, size, objects and
+        removed false alarms, and under `failed` path and reason of images that cannot be read.
 
     Raises:
-        DataError: an image cannot be read.
-        UsageError: `out` is not empty.
+        UsageError: `out` holds something else, finished results included.
     """
-    out = runs.claim_run(out)
+    out = _claim(Path(out))
+    found: dict[str, Any] = {
+        "score": monitor.score.name,
+        "threshold": monitor.threshold,
+        "complete": False,
+        "images": [],
+        "failed": [],
+    }
+    write_json(out / OBJECTS, found)  # from here on the folder is known as ours
     tick = progress("images", len(images))
-    names: Counter[str] = Counter()
-    records = []
-    for path in images:
-        result = monitor(path)
-        names[path.stem] += 1
-        count = names[path.stem]
-        overlay = out / "overlays" / f"{path.stem}{f'_{count}' if count > 1 else ''}.png"
-        save_picture(overlay, result.overlay())
-        records.append(
-            {
-                "image": str(path),
-                "height": int(result.score.shape[0]),
-                "width": int(result.score.shape[1]),
-                "overlay": str(overlay.relative_to(out)),
-                "objects": [o.to_dict() for o in result.objects],
-                "removed": [o.to_dict() for o in result.removed],
-            }
-        )
-        tick()
-    found = {"score": monitor.score.name, "threshold": monitor.threshold, "images": records}
-    write_json(out / "objects.json", found)
+    names = _overlay_names(images)
+    try:
+        for path, name in zip(images, names, strict=True):
+            try:
+                result = monitor(path)
+            except DataError as error:
+                found["failed"].append({"image": str(path), "reason": str(error)})
+            else:
+                save_picture(out / OVERLAYS / f"{name}.png", result.overlay())
+                found["images"].append(_record(path, f"{OVERLAYS}/{name}.png", result))
+            tick()
+        found["complete"] = not found["failed"]
+    finally:  # finished images are kept, whatever stops the others
+        write_json(out / OBJECTS, found)
     return found
+
+
+def _claim(out: Path) -> Path:
+    """Return `out`, empty or new; what an unfinished call left there is removed."""
+    entries = {p.name for p in out.iterdir() if not p.name.startswith(".")} if out.is_dir() else set()
+    if OBJECTS in entries and entries <= {OBJECTS, OVERLAYS} and _is_unfinished(out / OBJECTS):
+        shutil.rmtree(out / OVERLAYS, ignore_errors=True)
+        return out
+    return runs.claim_run(out, remedy="choose another --out, or remove it")
+
+
+def _is_unfinished(path: Path) -> bool:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["complete"] is False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _overlay_names(images: Sequence[Path]) -> list[str]:
+    """Return one name per image, all different, on file systems without upper case, too."""
+    taken: set[str] = set()
+    names = []
+    for path in images:
+        name, count = path.stem, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{path.stem}_{count}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _record(path: Path, overlay: str, result: Detection) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "height": int(result.score.shape[0]),
+        "width": int(result.score.shape[1]),
+        "overlay": overlay,
+        "objects": [o.to_dict() for o in result.objects],
+        "removed": [o.to_dict() for o in result.removed],
+    }
