@@ -92,6 +92,59 @@ def test_predict_and_score(segood: Segood, run: Path, world: WorldPaths, tmp_pat
     assert len(list((tmp_path / "scores").rglob("*.hdf5"))) == len(list(images.iterdir()))
 
 
+def test_a_damaged_image_is_exit_code_1_and_stops_no_other(
+    segood: Segood, run: Path, world: WorldPaths, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(world.fishyscapes / "images", photos)
+    first, *others = sorted(photos.iterdir())
+    first.write_bytes(first.read_bytes()[:100])
+    for _ in range(2):  # the same command can be repeated
+        done = segood("predict", photos, "--model.name", run / runs.FINAL, "--out", tmp_path / "found")
+        assert done.returncode == 1
+        line = done.stderr.strip().splitlines()[-1]
+        assert f"1 of {len(others) + 1} images failed, first {first}" in line
+        assert len(json.loads((tmp_path / "found" / "objects.json").read_text())["images"]) == len(others)
+
+
+def test_networks_without_weights_are_exit_code_2(fails: Fails, world: WorldPaths, tmp_path: Path) -> None:
+    images = world.fishyscapes / "images"
+    dataset = ("--dataset.name", "fishyscapes_static", "--dataset.root", world.fishyscapes)
+    for model in ((), ("--model.name", "unet")):
+        for verb in (("predict", images), ("score", *dataset)):
+            line = fails(*verb, *model, "--out", tmp_path / "out", code=2)
+            assert "give --model.name FILE.safetensors or --model.checkpoint FILE" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_the_run_gives_defaults(run: Path, tmp_path: Path) -> None:
+    from segood.cli.evaluate import build_parser, set_defaults
+
+    def threshold(*words: object) -> float:
+        parser = build_parser()
+        set_defaults(parser, [str(word) for word in words])
+        return float(parser.get_defaults().threshold)
+
+    assert threshold(run) == 0.9
+    assert threshold("--json", "--threshold=0.3", "--data_root", tmp_path, run) == 0.9
+    assert threshold("--", run) == 0.9
+    assert threshold("--data_root", run, tmp_path) == 0.7
+    assert threshold(tmp_path, "--models.mine.name", run) == 0.7
+    assert threshold("--config", run) == 0.7
+
+
+def test_an_evaluation_can_be_repeated_from_its_record(segood: Segood, run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    done = segood("evaluate", copy, "--threshold", "0.8", "--meta.protocol", "leave-one-out")
+    assert done.returncode == 0, done.stderr
+    record = tmp_path / "evaluation.yaml"
+    shutil.copy(copy / runs.EVALUATION, record)
+    done = segood("evaluate", copy, "--config", record)
+    assert done.returncode == 0, done.stderr
+    assert (copy / runs.EVALUATION).read_text() == record.read_text()
+
+
 def test_data_verbs(segood: Segood, world: WorldPaths, tmp_path: Path) -> None:
     done = segood("data", "check", world.cityscapes, "--json")
     assert done.returncode == 0, done.stderr

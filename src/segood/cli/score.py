@@ -16,12 +16,13 @@ def build_parser() -> ArgumentParser:
     parser = make_parser(
         "score",
         "Write one float16 score map per frame: OUT/anomaly_p/METHOD/DATASET/FRAME.hdf5, array `value`.\n"
-        "Frames without public labels are scored too; finished files are kept when run again.",
+        "Frames without public labels are scored too; finished files of the same network and score are kept."
+        " Those of others stop the verb.",
         "segood score --model.name runs/camvid/checkpoints/model.safetensors"
         " --dataset.name road_anomaly_21 --dataset.root data/road_anomaly_21 --out scores",
     )
     add_config(parser)
-    parser.add_argument("--model", type=ModelConfig)
+    parser.add_argument("--model", type=ModelConfig, help="trained network: --model.name FILE.safetensors")
     parser.add_argument("--dataset", type=DatasetConfig)
     parser.add_argument("--score", default="entropy", help="OoD score, higher = more unknown")
     parser.add_argument(
@@ -36,7 +37,7 @@ def run(arguments: Namespace) -> None:
     from segood.evaluation.score_maps import export_scores
 
     folder = export_scores(
-        arguments.model.load(),
+        (arguments.model or ModelConfig()).load_trained(),
         arguments.dataset.open(),
         arguments.out,
         score=arguments.score,
