@@ -12,9 +12,10 @@ from pathlib import Path
 
 from segood.checks import check_choice
 from segood.data.dataset import PairedDataset
-from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, visible_folders
+from segood.data.index import LayoutIndex, in_split_order, visible_folders
 from segood.data.label_spaces import CAMVID11, CAMVID_TO_CAMVID, CAMVID_TO_CITYSCAPES, CITYSCAPES
 from segood.data.lookup import LabelLookup
+from segood.data.paired_folders import index_split
 from segood.data.splits import check_root, choose_split
 
 EXPECTED = "{split}/ and {split}annot/"
@@ -33,12 +34,7 @@ def camvid_splits(root: Path) -> list[str]:
 
 def index_camvid(root: Path, split: str) -> LayoutIndex:
     """Pair the frames of a split; sample ids are `{split}/{stem}`."""
-    frames, truth = root / split, root / f"{split}annot"
-    return pair(
-        by_stem(image_files(frames), frames, prefix=f"{split}/"),
-        by_stem(image_files(truth), truth, prefix=f"{split}/"),
-        "{split}/ with {split}annot/",
-    )
+    return index_split(root / split, root / f"{split}annot", split, "{split}/ with {split}annot/")
 
 
 def open_camvid(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from segood.data.cityscapes import LABEL_ID_LOOKUP
 from segood.data.dataset import PairedDataset
-from segood.data.index import LayoutIndex, by_stem, image_files, in_split_order, pair, visible_folders
+from segood.data.index import LayoutIndex, in_split_order, visible_folders
 from segood.data.label_spaces import CITYSCAPES
+from segood.data.paired_folders import index_split
 from segood.data.splits import check_root, choose_split
 
 EXPECTED = "training/image_2/ and training/semantic/"
@@ -25,12 +26,9 @@ def kitti_splits(root: Path) -> list[str]:
 
 def index_kitti(root: Path, split: str) -> LayoutIndex:
     """Pair the frames of a split; sample ids are `{split}/{stem}`."""
-    frames, truth = root / split / "image_2", root / split / "semantic"
-    return pair(
-        by_stem(image_files(frames), frames, prefix=f"{split}/"),
-        by_stem(image_files(truth), truth, prefix=f"{split}/"),
-        "image_2/ with semantic/ (Cityscapes labelIds)",
-    )
+    folder = root / split
+    variant = "image_2/ with semantic/ (Cityscapes labelIds)"
+    return index_split(folder / "image_2", folder / "semantic", split, variant)
 
 
 def open_kitti(

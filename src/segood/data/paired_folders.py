@@ -17,6 +17,20 @@ OOD_MAPPING = {0: IN_DISTRIBUTION, 1: OUT_OF_DISTRIBUTION, 255: IGNORE}
 """The evaluation values that Fishyscapes and SegmentMeIfYouCan share."""
 
 
+def index_split(images: Path, labels: Path, split: str, variant: str) -> LayoutIndex:
+    """Pair the files of two flat folders that make up one split; sample ids are `{split}/{stem}`.
+
+    Args:
+        images: folder of images.
+        labels: folder of label maps of the same stems.
+        split: goes before the stem in the sample ids.
+        variant: the layout in words.
+    """
+    prefix = f"{split}/"
+    frames = by_stem(image_files(images), images, prefix=prefix)
+    return pair(frames, by_stem(image_files(labels), labels, prefix=prefix), variant)
+
+
 def find_label_folder(root: Path) -> str | None:
     """Return the name of the folder of label maps under `root`, if there is one."""
     return next((name for name in LABEL_FOLDERS if (root / name).is_dir()), None)
