@@ -136,7 +136,17 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All that was found at one root: one `DatasetFacts` per data set and split."""
+    """All that was found at one root.
+
+    Attributes:
+        root: the folder.
+        datasets: one `DatasetFacts` per data set and split.
+
+    Example:
+        >>> report = CheckReport("data", (DatasetFacts("kitti", "KITTI", "closed_set", "data", None, ""),))
+        >>> report.ok, report.to_text().splitlines()[0]
+        (True, 'KITTI (kitti)')
+    """
 
     root: str
     datasets: tuple[DatasetFacts, ...]

@@ -64,6 +64,19 @@ class CocoProxies(SegmentationDataset):
     Raises:
         DataError: missing root, annotations or images, faulty annotations, or no image passes.
         UsageError: no such split, preset, category or background.
+
+    Reference:
+        Lin et al.: Microsoft COCO, ECCV 2014; as OoD proxies: Chan et al., ICCV 2021, section 4.
+
+    Example:
+        >>> import tempfile
+        >>> from segood.data.synthetic import write_world
+        >>> few = dict.fromkeys(("num_train", "num_val", "num_lost_and_found", "num_fishyscapes"), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     world = write_world(folder, size=(128, 256), num_proxies=4, **few)
+        ...     sample = CocoProxies(world.coco)[0]
+        >>> np.unique(sample.target).tolist()  # objects OoD, the rest ignored
+        [254, 255]
     """
 
     filter_report: ProxyFilterReport
@@ -125,7 +138,17 @@ class CocoProxies(SegmentationDataset):
         )
 
     def load(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
-        """Return image uint8 (H,W,3) and target uint8 (H,W) of a record."""
+        """Read a record and mark its objects.
+
+        Args:
+            record: one of `records`.
+
+        Returns:
+            Image uint8 (H,W,3), RGB, and target uint8 (H,W): `OOD` on objects, else the background's value.
+
+        Raises:
+            DataError: an unreadable image or mask, or one of another size than the annotations state.
+        """
         image = read_image(record.image)
         check_stated_size(record.image, image.shape[:2], self._images[record.sample_id])
         mask = self._object_mask(record, *image.shape[:2])
@@ -146,7 +169,14 @@ class CocoProxies(SegmentationDataset):
         return mask == OOD
 
     def content_hash(self) -> str:
-        """Return the SHA-256 over annotation file, sample ids and image sizes; a cache changes nothing."""
+        """Hash what identifies frames and labels; a cache changes nothing.
+
+        Returns:
+            SHA-256, hexadecimal, over the annotation file, sample ids and sizes of the image files in bytes.
+
+        Raises:
+            DataError: a file is missing or unreadable.
+        """
         parts = [(record.sample_id, *record_fingerprint(record)) for record in self.records]
         return combine_hashes([("annotations", 0, file_hash(self.annotation_file)), *parts])
 
@@ -171,6 +201,16 @@ def coco_facts(root: str | Path, split: str | None = None) -> dict[str, Any]:
     Raises:
         DataError: missing root, annotations or image folder, or faulty annotations.
         UsageError: no such split.
+
+    Example:
+        >>> import tempfile
+        >>> from segood.data.synthetic import write_world
+        >>> few = dict.fromkeys(("num_train", "num_val", "num_lost_and_found", "num_fishyscapes"), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     world = write_world(folder, size=(128, 256), num_proxies=4, **few)
+        ...     facts = coco_facts(world.coco)
+        >>> facts["split"], facts["images"], facts["unreadable_images"]
+        ('train', 4, [])
     """
     folder, split, annotation_file = locate_coco(root, split)
     annotations = read_coco_annotations(annotation_file)

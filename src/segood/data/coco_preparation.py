@@ -76,10 +76,10 @@ def prepare_coco(
 
     Args:
         root: folder that holds `annotations/` and `{split}2017/`.
-        split: for example `train`.
+        split: for example `train`, which is the default.
         cache: folder to write to; may hold other splits and filters already.
         excluded: preset (`cityscapes`, `paper`, `disjoint`) or category names.
-        min_side: smallest height and width kept, in pixels.
+        min_side: smallest height and width kept, in pixels, at least 1.
         figure: draw `pixel_frequency.svg`, which needs matplotlib.
         progress: show a progress bar on stderr.
 
@@ -90,6 +90,16 @@ def prepare_coco(
         DataError: faulty data set (see `CocoProxies`); masks written before stay for the next run.
         UsageError: no such split, preset or category; matplotlib or pycocotools missing.
         OutputError: the cache cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from segood.data.synthetic import write_world
+        >>> few = dict.fromkeys(("num_train", "num_val", "num_lost_and_found", "num_fishyscapes"), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     world = write_world(folder, size=(128, 256), num_proxies=4, **few)
+        ...     done = prepare_coco(world.coco, cache=f"{folder}/cache", figure=False, progress=False)
+        >>> done.num_written == done.filter_report.kept, done.num_reused
+        (True, 0)
     """
     if figure:
         _require_matplotlib()

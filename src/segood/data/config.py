@@ -20,6 +20,9 @@ class DatasetConfig:
         split: for example train, val, test; the layout's usual one where not given.
         resize: rows and columns that frames and labels are resized to; the labels' own size where not given.
         options: further options of the layout (for example `labels: cityscapes` for camvid).
+
+    Example:
+        >>> DatasetConfig("camvid", "CamVid", "test", options={"labels": "camvid"}).check()
     """
 
     name: str
@@ -29,13 +32,27 @@ class DatasetConfig:
     options: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise `UsageError` for a name or option that does not exist, before anything is opened."""
+        """Check name and options before anything is opened.
+
+        Raises:
+            UsageError: one of them does not exist; the nearest valid one is named.
+        """
         from segood.data.registry import check_dataset_options
 
         check_dataset_options(self.name, self.options)
 
     def open(self, data_root: str | Path = ".") -> segood.data.SegmentationDataset:
-        """Open the data set (see `segood.data.open_dataset` for what can go wrong)."""
+        """Open the data set.
+
+        Args:
+            data_root: folder that a relative `root` lies under.
+
+        Returns:
+            The data set, as `segood.data.open_dataset` returns it.
+
+        Raises:
+            UsageError, DataError: as `segood.data.open_dataset`.
+        """
         from segood.data import open_dataset
 
         return open_dataset(

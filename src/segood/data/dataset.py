@@ -45,6 +45,15 @@ class SegmentationDataset(Sequence[Sample], ABC):
     Raises:
         UsageError: `resize` is not two positive whole numbers.
         DataError: there is no record.
+
+    Example:
+        >>> class Grey(SegmentationDataset):
+        ...     def load(self, record):
+        ...         return np.full((2, 4, 3), 128, np.uint8), np.zeros((2, 4), np.uint8)
+        >>> facts = {"name": "grey", "title": "Grey", "role": "closed_set", "protocol": "", "root": "."}
+        >>> dataset = Grey(**facts, split=None, records=[Record("a", Path("a.png"), None)], resize=(1, 2))
+        >>> len(dataset), dataset[0].image.shape, dataset.resolution
+        (1, (1, 2, 3), '2x1 (frames and labels resized)')
     """
 
     def __init__(
@@ -101,13 +110,26 @@ class SegmentationDataset(Sequence[Sample], ABC):
 
     @abstractmethod
     def load(self, record: Record) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return image uint8 (H,W,3) and target uint8 (H,W) or `None`, before any resizing."""
+        """Read a record, before any resizing.
+
+        Args:
+            record: one of `records`.
+
+        Returns:
+            Image uint8 (H,W,3), RGB, and target uint8 (H,W), `None` where there is no label.
+
+        Raises:
+            DataError: an unreadable file, sizes that differ, or a label value the layout does not know.
+        """
 
     def content_hash(self) -> str:
-        """Return the SHA-256 (hexadecimal) that identifies frames and labels, wherever they are stored.
+        """Hash what identifies frames and labels, wherever they are stored.
 
         It covers, per record in order: sample id, size of the image file in bytes, and the SHA-256 of
         the label file. Folder, file dates, split name, protocol and resizing do not enter.
+
+        Returns:
+            SHA-256, hexadecimal, 64 digits.
 
         Raises:
             DataError: a file is missing or unreadable.
@@ -132,6 +154,19 @@ class PairedDataset(SegmentationDataset):
 
     Raises:
         DataError: images without label or labels without image, both named.
+
+    Example:
+        >>> import tempfile
+        >>> from segood.data.lookup import LabelLookup
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     image, label = Path(folder) / "a.png", Path(folder) / "a_label.png"
+        ...     Image.new("RGB", (2, 1)).save(image)
+        ...     Image.new("L", (2, 1), 5).save(label)
+        ...     dataset = PairedDataset(
+        ...         LayoutIndex((Record("a", image, label),)), LabelLookup({5: 0}, "5 is road"), name="one",
+        ...         title="One", role="closed_set", protocol="5 is road", root=folder, split=None)
+        ...     dataset[0].target.tolist()
+        [[0, 0]]
     """
 
     def __init__(
@@ -179,7 +214,7 @@ class PairedDataset(SegmentationDataset):
         return read_image(record.image) if self._read_frame is None else self._read_frame(record)
 
     def load(self, record: Record) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return image and target of a record, checked against each other."""
+        """Read image and target of a record and check them against each other."""
         image = self.load_image(record)
         if record.label is None:
             return image, None

@@ -88,6 +88,14 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         DataError: missing, unreadable, truncated, or of a pixel type that has no 8-bit meaning.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "grey.png"
+        ...     Image.new("L", (2, 1), 128).save(file)
+        ...     read_image(file).tolist()
+        [[[128, 128, 128], [128, 128, 128]]]
     """
     image = _decode(path)
     if image.mode in _SIXTEEN_BIT:
@@ -120,6 +128,14 @@ def read_labels(path: str | Path) -> np.ndarray:
     Raises:
         DataError: missing, unreadable, truncated, JPEG (which alters values), values above 255,
             or a colour picture in place of labels.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "labels.png"
+        ...     Image.new("L", (3, 1), 11).save(file)
+        ...     read_labels(file).tolist()
+        [[11, 11, 11]]
     """
     image = _decode(path)
     if image.format == "JPEG":

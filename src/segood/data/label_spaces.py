@@ -25,6 +25,9 @@ class LabelSpace:
         class_names: one name per train id.
         colors: one RGB colour, 0..255, per train id.
 
+    Raises:
+        ValueError: not as many colours as class names.
+
     Example:
         >>> CITYSCAPES.class_names[10], len(CITYSCAPES)
         ('sky', 19)
@@ -99,6 +102,9 @@ def get_label_space(name: str) -> LabelSpace:
 
     Args:
         name: `cityscapes` or `camvid`.
+
+    Returns:
+        `CITYSCAPES` (19 classes) or `CAMVID11`.
 
     Raises:
         UsageError: there is no such space.

@@ -6,7 +6,6 @@ or not at all, and those that are there and valid are left alone, so an interrup
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from segood.data.index import image_files
 from segood.data.splits import check_root
 from segood.errors import DataError
 from segood.files import atomic_path
+from segood.progress import Progress
 
 _LABEL_IDS, _TRAIN_IDS = "_gtFine_labelIds", "_gtFine_labelTrainIds"
 
@@ -42,14 +42,12 @@ class PrepareReport:
         return f"{self.root}: {self.written} labelTrainIds written, {self.kept} kept"
 
 
-def prepare_cityscapes(
-    root: str | Path, *, progress: Callable[[str, int], Callable[[], None]] | None = None
-) -> PrepareReport:
+def prepare_cityscapes(root: str | Path, *, progress: Progress | None = None) -> PrepareReport:
     """Write train-id label maps for all splits of Cityscapes.
 
     Args:
         root: folder that holds `gtFine/`.
-        progress: `progress(what, total)` returns a function called once per finished file.
+        progress: see `segood.progress.Progress`; ticks once per file.
 
     Returns:
         numbers of files written and kept.
@@ -57,6 +55,17 @@ def prepare_cityscapes(
     Raises:
         DataError: missing root, no `*_labelIds.png` below `gtFine/`, unreadable file, unknown label id.
         OutputError: a file cannot be written; the finished ones stay.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     city = Path(root) / "gtFine" / "val" / "ulm"
+        ...     city.mkdir(parents=True)
+        ...     Image.new("L", (4, 2), 7).save(city / "ulm_0_0_gtFine_labelIds.png")  # 7 is road
+        ...     report = prepare_cityscapes(root)
+        ...     labels = read_labels(city / "ulm_0_0_gtFine_labelTrainIds.png")
+        >>> report.written, report.kept, labels.tolist()
+        (1, 0, [[0, 0, 0, 0], [0, 0, 0, 0]])
     """
     folder = check_root("cityscapes", root, "gtFine/{split}/{city}/*_gtFine_labelIds.png")
     files = image_files(folder / "gtFine", recursive=True)

@@ -49,6 +49,14 @@ class ProxyFilterReport:
         object_pixels: annotated area in the kept images, in pixels; overlaps count twice.
         image_pixels: area of the kept images, in pixels.
         pixel_share: category -> share of `object_pixels`, largest first; sums to 1 (paper fig. 3).
+
+    Example:
+        >>> counts = {"num_images": 5, "kept": 3, "dropped": {TOO_SMALL: 2}, "dropped_by_category": {}}
+        >>> pixels = {"object_pixels": 60.0, "image_pixels": 100, "pixel_share": {"dog": 1.0}}
+        >>> objects = {"num_instances": 4, "num_crowd_regions": 0, "num_without_objects": 0}
+        >>> report = ProxyFilterReport("custom", ("car",), (), 480, **counts, **objects, **pixels)
+        >>> report.drops_to_text(), ProxyFilterReport.from_dict(report.to_dict()) == report
+        ('2 too small', True)
     """
 
     preset: str
@@ -67,12 +75,12 @@ class ProxyFilterReport:
     pixel_share: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data for JSON; `from_dict` reads it back."""
+        """Return the report as plain data for JSON, in the order of the attributes."""
         return {**asdict(self), "excluded": list(self.excluded), "absent": list(self.absent)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ProxyFilterReport:
-        """Return the report that `to_dict` wrote."""
+        """Return the report that `to_dict` gave as `values`."""
         return cls(**{**values, "excluded": tuple(values["excluded"]), "absent": tuple(values["absent"])})
 
     def drops_to_text(self) -> str:

@@ -121,6 +121,15 @@ def open_dataset(
         DataError: missing root, other layout, files without partner, no frames.
 
     Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     for folder in ("train", "trainannot"):
+        ...         (Path(root) / folder).mkdir()
+        ...         Image.new("L", (4, 2)).save(Path(root) / folder / "a.png")
+        ...     image, target, sample_id = open_dataset("camvid", root)[0]
+        >>> image.shape, target.shape, sample_id
+        ((2, 4, 3), (2, 4), 'train/a')
         >>> open_dataset("cityscape", "data")
         Traceback (most recent call last):
         segood.errors.UsageError: `name` must be one of cityscapes, ... (did you mean 'cityscapes'?)

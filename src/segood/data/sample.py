@@ -23,6 +23,11 @@ class Sample(NamedTuple):
             owner publishes no labels.
         sample_id: unique within the data set and stable over machines; relative path of the
             image without suffix, with `/` (for example `val/frankfurt/frankfurt_000000_000294`).
+
+    Example:
+        >>> image, target, sample_id = Sample(np.zeros((2, 3, 3), np.uint8), None, "a")
+        >>> sample_id, target is None  # a frame without public label
+        ('a', True)
     """
 
     image: np.ndarray
@@ -32,7 +37,17 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """Where one sample lies on disk; `label` is `None` for frames without public labels."""
+    """Where one sample lies on disk.
+
+    Attributes:
+        sample_id: as in `Sample`.
+        image: its image file.
+        label: its label file, `None` for frames without public labels.
+
+    Example:
+        >>> Record("a", Path("images/a.jpg"), None).image.name
+        'a.jpg'
+    """
 
     sample_id: str
     image: Path

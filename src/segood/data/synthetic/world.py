@@ -35,7 +35,11 @@ UNFINISHED = "world.unfinished.json"
 
 @dataclass(frozen=True)
 class WorldPaths:
-    """Roots of the four data sets of a world."""
+    """Where the four data sets of a world lie.
+
+    Attributes:
+        cityscapes, coco, lost_and_found, fishyscapes: roots for `segood.data.open_dataset`.
+    """
 
     cityscapes: Path
     coco: Path
@@ -71,6 +75,9 @@ def write_world(
             besides, for choosing thresholds.
         num_fishyscapes: overlay frames; every fifth shows nothing unknown.
         progress: shows how far the work is.
+
+    Returns:
+        The four folders.
 
     Raises:
         UsageError: an argument is out of range, or `root` holds something else.
