@@ -169,9 +169,7 @@ def _item(
             Panel(kind, name, alt, data_uri(webp), shown, round(picture.shape[0] * shown / picture.shape[1]))
         )
     size = f"{frame.width} × {frame.height}"
-    # frames stored by earlier versions carry no range: theirs is [0, 1]
-    score_range = (getattr(frame, "low", 0.0), getattr(frame, "high", 1.0))
-    return GalleryItem(dataset, frame.sample_id, size, facts, score_range, tuple(panels)), used
+    return GalleryItem(dataset, frame.sample_id, size, facts, (frame.low, frame.high), tuple(panels)), used
 
 
 def _decisions(
