@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from segood import runs
 from segood.demo import run_demo
 from segood.errors import UsageError
+from segood.evaluation import RunResults
+from segood.meta import MetaClassifier
 from segood.models import load_model
+from segood.segments import feature_names
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,8 @@ def test_everything_is_there(demo: Path) -> None:
         "report.html",
     ):
         assert (finetuned / name).exists(), name
+    titles = {d.title for d in RunResults.load(finetuned / runs.METRICS).datasets}
+    assert titles == {"Synthetic obstacles", "Synthetic overlays", "Synthetic streets"}
     assert (demo / "report.html").read_bytes() == (finetuned / "report.html").read_bytes()
 
 
@@ -60,3 +68,15 @@ def test_an_interrupted_demo_goes_on(demo: Path) -> None:
 def test_a_demo_of_another_seed_is_refused(demo: Path) -> None:
     with pytest.raises(UsageError, match="world"):
         run_demo(demo, seed=4, scale=0.03)
+
+
+def test_the_readme_runs(demo: Path) -> None:
+    readme = Path(__file__).parent.parent / "README.md"
+    blocks = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.S)
+    assert len(blocks) == 2
+    names = feature_names(19)
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(8, len(names))), columns=names)
+    # a network this little trained may have no segment to learn from
+    MetaClassifier().fit(table, [True, False] * 4).save(demo / "finetuned" / runs.META)
+    for block in blocks:
+        exec(compile(block.replace("runs/demo", str(demo)), str(readme), "exec"), {})

@@ -121,20 +121,27 @@ def finetuning_config(world: WorldPaths, baseline: Path, seed: int, scale: float
 
 
 def evaluation_config(world: WorldPaths) -> EvaluationConfig:
-    """Return the test sets of the world: obstacles on the road, objects laid over the scene."""
+    """Return the test sets of the world: obstacles on the road (in LostAndFound's layout), objects laid
+    over the scene (in Fishyscapes'); their titles say that they are drawn."""
     return EvaluationConfig(
         datasets={
             "lost_and_found": DatasetConfig(
-                "lost_and_found", str(world.lost_and_found), "test", options={"protocol": "smiyc"}
+                "lost_and_found",
+                str(world.lost_and_found),
+                "test",
+                options={"protocol": "smiyc"},
+                title="Synthetic obstacles",
             ),
-            "fishyscapes_static": DatasetConfig("fishyscapes_static", str(world.fishyscapes)),
+            "fishyscapes_static": DatasetConfig(
+                "fishyscapes_static", str(world.fishyscapes), title="Synthetic overlays"
+            ),
         },
         closed_set={"cityscapes": _street(world, "val")},
     )
 
 
 def _street(world: WorldPaths, split: str) -> DatasetConfig:
-    return DatasetConfig("cityscapes", str(world.cityscapes), split)
+    return DatasetConfig("cityscapes", str(world.cityscapes), split, title="Synthetic streets")
 
 
 def _scaled(count: int, scale: float) -> int:

@@ -20,6 +20,7 @@ class DatasetConfig:
         split: for example train, val, test; the layout's usual one where not given.
         resize: rows and columns that frames and labels are resized to; the labels' own size where not given.
         options: further options of the layout (for example `labels: cityscapes` for camvid).
+        title: how tables and reports call it; the layout's name where not given.
 
     Example:
         >>> DatasetConfig("camvid", "CamVid", "test", options={"labels": "camvid"}).check()
@@ -30,6 +31,7 @@ class DatasetConfig:
     split: str | None = None
     resize: tuple[int, int] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    title: str | None = None
 
     def check(self) -> None:
         """Check name and options before anything is opened.
@@ -55,6 +57,8 @@ class DatasetConfig:
         """
         from segood.data import open_dataset
 
-        return open_dataset(
+        dataset = open_dataset(
             self.name, Path(data_root) / self.root, self.split, resize=self.resize, **self.options
         )
+        dataset.title = self.title or dataset.title
+        return dataset
