@@ -90,7 +90,7 @@ def _write(stem: Path, size: tuple[float, float], draw: Callable[..., None], *ar
     draw(axes, *args)
     paths = []
     for suffix in FORMATS:
-        path = stem.with_name(f"{stem.name}.{suffix}")
+        path = stem.with_name(f"{stem.name.replace(' ', '_')}.{suffix}")
         with atomic_path(path) as temporary:
             # Without a date two runs differ only where their numbers do.
             figure.savefig(temporary, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
