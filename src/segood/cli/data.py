@@ -39,18 +39,20 @@ def run(arguments: Namespace) -> None:
     {"cityscapes": _prepare_cityscapes, "coco": _prepare_coco}[kind](arguments.prepare[kind])
 
 
-def _add_debug(parser: ArgumentParser) -> None:
+def _sub_parser(usage: str, description: str) -> ArgumentParser:
+    parser = ArgumentParser(
+        usage=f"segood data {usage} [--option value ...]", exit_on_error=False, description=description
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
 
 
 def _check_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        usage="segood data check ROOT [--option value ...]",
-        exit_on_error=False,
-        description="Recognise the layout under ROOT and list images, labels, label values, OoD objects,"
+    parser = _sub_parser(
+        "check ROOT",
+        "Recognise the layout under ROOT and list images, labels, label values, OoD objects,"
         " sizes, unpaired files, protocol and content hash. Example: segood data check data/camvid",
     )
-    _add_debug(parser)
     parser.add_argument("root", help="folder of the data set")
     parser.add_argument("--name", type=str | None, default=None, help="layout, where several would fit")  # type: ignore[operator]
     parser.add_argument("--split", type=str | None, default=None, help="one split; all if not given")  # type: ignore[operator]
@@ -59,25 +61,21 @@ def _check_parser() -> ArgumentParser:
 
 
 def _cityscapes_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        usage="segood data prepare cityscapes ROOT [--option value ...]",
-        exit_on_error=False,
-        description="Write *_gtFine_labelTrainIds.png beside every *_gtFine_labelIds.png."
+    parser = _sub_parser(
+        "prepare cityscapes ROOT",
+        "Write *_gtFine_labelTrainIds.png beside every *_gtFine_labelIds.png."
         " Example: segood data prepare cityscapes data/cityscapes",
     )
-    _add_debug(parser)
     parser.add_argument("root", help="folder with leftImg8bit/ and gtFine/")
     return parser
 
 
 def _coco_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        usage="segood data prepare coco ROOT --cache FOLDER [--option value ...]",
-        exit_on_error=False,
-        description="Filter the proxy images, write their object masks, the filter's report and a figure of"
+    parser = _sub_parser(
+        "prepare coco ROOT --cache FOLDER",
+        "Filter the proxy images, write their object masks, the filter's report and a figure of"
         " the pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",
     )
-    _add_debug(parser)
     parser.add_argument("root", help="folder with {split}2017/ and annotations/")
     parser.add_argument("--split", default="train", help="train or val")
     parser.add_argument("--cache", required=True, help="folder to write to")

@@ -8,7 +8,7 @@ Resolution rule: logits are upsampled to the labels' size; labels are never resi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,9 @@ from segood.evaluation.results import (
     ClosedSetResult,
     DatasetInfo,
     PixelResult,
-    SegmentErrors,
     SegmentResult,
 )
-from segood.evaluation.segment import match_segments
+from segood.evaluation.segment import errors_of, match_segments
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
 from segood.segments import extract_segments
@@ -59,17 +58,6 @@ class Measured:
     segments: pd.DataFrame
 
 
-@dataclass
-class _Counts:
-    """Running sums of one model on one data set."""
-
-    metrics: PixelMetrics
-    num_predicted: int = 0
-    false_positives: int = 0
-    false_negatives: int = 0
-    tables: list[pd.DataFrame] = field(default_factory=list)
-
-
 def measure_dataset(
     key: str,
     dataset: SegmentationDataset,
@@ -95,7 +83,8 @@ def measure_dataset(
     """
     check_test_set(dataset)
     score = get_score(config.score)
-    counts = {m: _Counts(PixelMetrics(range=score.range, spacing=score.spacing)) for m in models}
+    metrics = {m: PixelMetrics(range=score.range, spacing=score.spacing) for m in models}
+    tables: dict[str, list[pd.DataFrame]] = {m: [] for m in models}
     shown = set(
         np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
     )
@@ -115,12 +104,8 @@ def measure_dataset(
                 logits=logits, score_map=score_map, threshold=config.threshold, ignore=target == IGNORE
             )
             match = match_segments(found.labels, target)
-            count = counts[model_key]
-            count.metrics.update(score_map, target, name=sample.sample_id)
-            count.num_predicted += len(match.segments)
-            count.false_positives += match.num_false_positives
-            count.false_negatives += match.num_false_negatives
-            count.tables.append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
+            metrics[model_key].update(score_map, target, name=sample.sample_id)
+            tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
             if keep:
                 score_maps[model_key], labels[model_key] = score_map, found.labels
         num_ground_truth += len(match.ground_truth)
@@ -129,12 +114,12 @@ def measure_dataset(
             frame = GalleryFrame.start(sample).with_models(score_maps, labels, score.range)
             save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
         tick()
-    segments = pd.concat([t for c in counts.values() for t in c.tables], ignore_index=True)
+    rows = {m: pd.concat(frames, ignore_index=True) for m, frames in tables.items()}
     return Measured(
         describe_dataset(key, dataset, num_with_ood),
-        [c.metrics.to_result(model=m, dataset=key, score=config.score) for m, c in counts.items()],
-        [_segment_result(m, key, config, c, num_ground_truth) for m, c in counts.items()],
-        segments,
+        [metric.to_result(model=m, dataset=key, score=config.score) for m, metric in metrics.items()],
+        [_segment_result(m, key, config, table, num_ground_truth) for m, table in rows.items()],
+        pd.concat(rows.values(), ignore_index=True),
     )
 
 
@@ -238,24 +223,14 @@ def _segment_rows(
 
 
 def _segment_result(
-    model: str, dataset: str, config: EvaluationConfig, counts: _Counts, num_ground_truth: int
+    model: str, dataset: str, config: EvaluationConfig, rows: pd.DataFrame, num_ground_truth: int
 ) -> SegmentResult:
-    hit = (
-        pd.concat([t["adjusted_iou"] for t in counts.tables])
-        if counts.num_predicted
-        else pd.Series(dtype=float)
-    )
     return SegmentResult(
         model=model,
         dataset=dataset,
         score=config.score,
         threshold=config.threshold,
         num_ground_truth=num_ground_truth,
-        before_meta=SegmentErrors(
-            counts.num_predicted,
-            counts.false_positives,
-            counts.false_negatives,
-            counts.false_positives + counts.false_negatives,
-        ),
-        mean_adjusted_iou=float(hit.mean()) if len(hit) else None,
+        before_meta=errors_of(rows, num_ground_truth),
+        mean_adjusted_iou=float(rows["adjusted_iou"].mean()) if len(rows) else None,
     )

@@ -11,6 +11,9 @@ from segood.errors import UsageError
 from segood.evaluation.config import EvaluationConfig
 from segood.models.config import ModelConfig
 
+MixMode = Literal["images", "paste"]
+Normalization = Literal["pooled", "distribution"]
+
 
 @dataclass
 class ProxyConfig:
@@ -26,7 +29,7 @@ class ProxyConfig:
 
     dataset: DatasetConfig
     ratio: float = 0.1
-    mode: Literal["images", "paste"] = "images"
+    mode: MixMode = "images"
     validation_share: float = 0.1
 
 
@@ -40,7 +43,7 @@ class LossConfig:
     """
 
     ood_weight: float = 0.9
-    normalization: Literal["pooled", "distribution"] = "pooled"
+    normalization: Normalization = "pooled"
 
 
 @dataclass

@@ -10,7 +10,7 @@ minimal, log q, exactly where the softmax is uniform, that is where its entropy 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -19,9 +19,8 @@ from torch.nn import functional as F
 
 from segood.checks import check_choice, check_logits, check_target, check_unit_interval
 from segood.errors import UsageError
+from segood.training.config import Normalization
 from segood.types import IGNORE, OOD
-
-Normalization = Literal["distribution", "pooled"]
 
 
 class LossTerms(NamedTuple):

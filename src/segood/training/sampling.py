@@ -14,8 +14,8 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from segood.errors import UsageError
+from segood.training.config import MixMode
 
-MixMode = Literal["images", "paste"]
 _DRAW, _ORDER, _ITEM = 1, 2, 3  # independent random streams of one seed
 
 
