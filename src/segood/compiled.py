@@ -1,0 +1,169 @@
+"""Kernels compiled at run time by Numba, and the one setting of how many threads they use.
+
+In: a Python function on arrays. Out: the same, as machine code that releases the interpreter lock, kept
+on disk for the next process. Work is split over threads by `run_parallel`, not by the compiler: such
+threads may be started from any thread and after a fork, as in the workers of a `DataLoader`.
+
+Threads: `set_num_threads(n)` or the environment variable `SEGOOD_NUM_THREADS`; otherwise as many as
+PyTorch uses (`torch.set_num_threads`, `OMP_NUM_THREADS`), or one per available core without PyTorch. In a
+`DataLoader` worker there is one, because the workers are the parallelism.
+
+Without Numba, or with `SEGOOD_KERNELS=0`, callers take their plain NumPy or PyTorch path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from segood.errors import UsageError
+
+Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_chosen: int | None = None
+_pools: dict[int, ThreadPoolExecutor] = {}
+_lock = threading.Lock()
+
+
+def kernels_enabled() -> bool:
+    """Tell whether compiled kernels are used: Numba is installed and `SEGOOD_KERNELS` is not `0`."""
+    return os.environ.get("SEGOOD_KERNELS", "1") != "0" and _numba_compiles()
+
+
+@lru_cache(maxsize=1)
+def _numba_compiles() -> bool:
+    if find_spec("numba") is None:
+        return False
+    import numba
+
+    return not numba.config.DISABLE_JIT
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` at its first call (seconds) and keep the result on disk (milliseconds).
+
+    Sums may be reordered, and products fused with sums; NaN and infinity keep their meaning. Only for
+    modules that are imported where `kernels_enabled()`.
+    """
+    import numba
+    from numba.core.caching import FunctionCache
+
+    class OptionalCache(FunctionCache):
+        """A cache that may be read-only, full, or vanish: then the kernel is compiled in every process."""
+
+        def load_overload(self, *args: Any) -> Any:
+            try:
+                return super().load_overload(*args)
+            except OSError:
+                return None
+
+        def save_overload(self, *args: Any) -> None:
+            with contextlib.suppress(OSError):
+                super().save_overload(*args)
+
+    # No NaN or infinity is assumed away: kernels find them in their results.
+    dispatcher = numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})(function)
+    with contextlib.suppress(RuntimeError):  # there is no directory to write to
+        dispatcher._cache = OptionalCache(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def set_num_threads(count: int | None) -> None:
+    """Choose how many threads kernels use in this process.
+
+    Args:
+        count: at least 1; None means the default of this module's header.
+
+    Raises:
+        UsageError: `count` below 1.
+
+    Example:
+        >>> set_num_threads(2)
+        >>> num_threads()
+        2
+        >>> set_num_threads(None)
+    """
+    global _chosen
+    if count is not None and count < 1:
+        raise UsageError(f"`count` must be at least 1 thread; got {count}")
+    _chosen = count
+
+
+def num_threads() -> int:
+    """Return how many threads the next kernel uses.
+
+    Raises:
+        UsageError: `SEGOOD_NUM_THREADS` is no number of threads.
+    """
+    torch = sys.modules.get("torch")
+    workers = sys.modules.get("torch.utils.data")
+    if workers is not None and workers.get_worker_info() is not None:
+        return 1
+    if _chosen is not None:
+        return _chosen
+    setting = os.environ.get("SEGOOD_NUM_THREADS")
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise UsageError(f"SEGOOD_NUM_THREADS must be a number of threads, at least 1; got {setting!r}")
+        return int(setting)
+    if torch is not None:
+        return int(torch.get_num_threads())
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def run_parallel(work: Callable[[int], Result], count: int) -> list[Result]:
+    """Call `work(0) … work(count - 1)` on `num_threads()` threads.
+
+    Args:
+        work: mostly a kernel, so that the threads do not wait for the interpreter; it must not call
+            `run_parallel` itself.
+        count: how many pieces; take more than threads, so that they end together.
+
+    Returns:
+        What the calls returned, in order of the pieces.
+
+    Raises:
+        Exception: the first one that a piece raised.
+    """
+    threads = min(num_threads(), count)
+    if threads <= 1:
+        return [work(piece) for piece in range(count)]
+    results: list[Any] = [None] * count
+    pieces = itertools.count()  # shared: each thread takes the next piece that is left
+
+    def drain() -> None:
+        while (piece := next(pieces)) < count:
+            results[piece] = work(piece)
+
+    pool = _pool(num_threads())
+    for future in [pool.submit(drain) for _ in range(threads)]:
+        future.result()
+    return results
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    with _lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="segood")
+        return _pools[threads]
+
+
+def _after_fork() -> None:
+    """Forget the parent's threads, which a forked child does not have."""
+    global _lock
+    _pools.clear()
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
