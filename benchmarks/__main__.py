@@ -1,125 +1,90 @@
-"""`python -m benchmarks`: measure, print a table of ratios.
+"""`python -m benchmarks`: measure, print every line with its limit, write the page.
 
-Every row compares medians of several runs of ours and of a named peer on the same input, in the
-same process, since machines are noisy and absolute times do not travel.
+In: which benchmarks, how large. Out: lines on the terminal; from a full run `docs/benchmarks.md` with its
+picture. What was measured is kept under `runs/benchmarks`, so that `--resume` goes on after an interruption.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
+import argparse
 import sys
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-from sklearn.preprocessing import StandardScaler
-from torch.nn import functional as F
+from benchmarks import (
+    command_line,
+    data_loading,
+    first_call,
+    growth,
+    leave_one_out,
+    loss,
+    monitor,
+    page,
+    picture,
+    pixel_metrics,
+    segments,
+    threads,
+)
+from benchmarks.results import KEPT, Record, Requirement, Section, keep, kept
+from segood.files import write_text
 
-from segood.evaluation import PixelMetrics
-from segood.meta import cross_validate
-from segood.segments import extract_segments
-from segood.training import EntropyMaximizationLoss
-
-
-class Row(NamedTuple):
-    """One comparison; times in seconds."""
-
-    what: str
-    peer: str
-    ours: float
-    theirs: float
-
-
-def median_seconds(work: Callable[[], object], runs: int) -> float:
-    """Return the median time of `runs` calls, after one to warm up."""
-    work()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+SECTIONS: dict[str, Callable[[bool], Sequence[Record]]] = {
+    "segments": segments.measure,
+    "pixel_metrics": pixel_metrics.measure,
+    "leave_one_out": leave_one_out.measure,
+    "loss": loss.measure,
+    "monitor": monitor.measure,
+    "command_line": command_line.measure,
+    "data_loading": data_loading.measure,
+    "growth": growth.measure,
+    "first_call": first_call.measure,
+    "threads": threads.measure,
+}
 
 
-def segments() -> Row:
-    """Logits -> segments and 75 features, against NumPy's entropy of the ready softmax."""
-    coarse = torch.randn(1, 19, 32, 64, generator=torch.Generator().manual_seed(0)) * 4
-    logits = F.interpolate(coarse, size=(1024, 2048), mode="bicubic")[0].contiguous()
-    p = logits.softmax(0).numpy()
-    ours = median_seconds(lambda: extract_segments(logits=logits, threshold=0.5), 5)
-    return Row("logits -> segments, 19x1024x2048", "numpy -(p*log(p)).sum(0)", ours,
-               median_seconds(lambda: -(p * np.log(p)).sum(0), 5))  # fmt: skip
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, write; return 0, whatever the numbers say: they depend on the machine."""
+    options = _parser().parse_args(argv)
+    chosen = options.only or list(SECTIONS)
+    done = kept(chosen) if options.resume else {}
+    if options.quick:
+        _say("tiny inputs: this shows that everything runs, not how fast")
+    for name in chosen:
+        if name not in done:
+            _say(name)
+            start = time.perf_counter()
+            records = tuple(SECTIONS[name](options.quick))
+            done[name] = Section(name, records, time.perf_counter() - start)
+            if not options.quick:
+                keep(done[name])
+        _say(*page.text_lines(done[name].records), f"  ({done[name].seconds:.0f} s)")
+    rows = [record for part in done.values() for record in part.records if isinstance(record, Requirement)]
+    _say(f"{sum(row.met for row in rows)} of {len(rows)} limits kept")
+    if options.out or not (options.quick or options.only):
+        out = options.out or Path("docs")
+        sections = {name: done[name] for name in SECTIONS if name in done}
+        picture.draw(sections, out / "images" / "benchmarks.svg")
+        write_text(out / "benchmarks.md", page.render(sections, "images/benchmarks.svg"))
+        _say(f"written: {out / 'benchmarks.md'}")
+    return 0
 
 
-def pixel_metrics() -> Row:
-    """AUROC, AP and FPR95 of 20 million pixels, against scikit-learn (2 M of them, times 10)."""
-    rng = np.random.default_rng(0)
-    target = (rng.random(20_000_000) < 0.02).astype(np.uint8)
-    score = np.clip(rng.beta(1, 8, target.size) + 0.3 * target * rng.random(target.size), 0, 1).astype(
-        np.float32
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), metavar="NAME", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="tiny inputs: does it run, not how fast")
+    parser.add_argument("--resume", action="store_true", help=f"keep what an interrupted run left in {KEPT}")
+    parser.add_argument(
+        "--out", type=Path, help="write the page into this folder; default of a full run: docs"
     )
-
-    def ours() -> None:
-        metrics = PixelMetrics()
-        metrics.update(score, target)
-        metrics.compute()
-
-    few_score, few_target = score[:2_000_000], target[:2_000_000]
-
-    def theirs() -> None:
-        roc_auc_score(few_target, few_score)
-        average_precision_score(few_target, few_score)
-        roc_curve(few_target, few_score)
-
-    return Row(
-        "AUROC + AP + FPR95, 20 M pixels",
-        "scikit-learn",
-        median_seconds(ours, 3),
-        10 * median_seconds(theirs, 1),
-    )
-
-
-def leave_one_out() -> Row:
-    """Leave-one-out of 5,000 segments x 75 features, against refits (20 of them, extrapolated)."""
-    rng = np.random.default_rng(0)
-    features = pd.DataFrame(rng.normal(size=(5000, 75)), columns=[f"f{i}" for i in range(75)])
-    labels = (features["f0"] + rng.normal(size=5000) > 0).to_numpy()
-
-    def refit() -> None:
-        train = features.iloc[1:]
-        scaler = StandardScaler().fit(train)
-        LogisticRegression(tol=1e-10, max_iter=10_000).fit(scaler.transform(train), labels[1:])
-
-    ours = median_seconds(lambda: cross_validate(features, labels, protocol="leave-one-out"), 1)
-    return Row("leave-one-out, 5000x75", "scikit-learn refits", ours, 5000 * median_seconds(refit, 20))
-
-
-def loss() -> Row:
-    """Loss, forward and backward, against cross-entropy."""
-    logits = torch.randn(8, 19, 480, 480, requires_grad=True)
-    target = torch.randint(0, 19, (8, 480, 480))
-    objective = EntropyMaximizationLoss()
-    ours = median_seconds(lambda: objective(logits, target).backward(), 5)
-    return Row("loss forward + backward, 8x19x480x480", "torch cross_entropy", ours,
-               median_seconds(lambda: F.cross_entropy(logits, target).backward(), 5))  # fmt: skip
-
-
-def main() -> None:
-    """Measure all rows and print them."""
-    out = sys.stdout.write
-    out(f"torch {torch.__version__}, numpy {np.__version__}, {os.cpu_count()} cores\n\n")
-    out(f"{'what':<40}{'peer':<28}{'ours':>10}{'peer':>10}{'ours/peer':>12}\n")
-    for measure in (segments, pixel_metrics, leave_one_out, loss):
-        row = measure()
-        times = f"{row.ours:>9.3f}s{row.theirs:>9.3f}s{row.ours / row.theirs:>12.4f}"
-        out(f"{row.what:<40}{row.peer:<28}{times}\n")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
