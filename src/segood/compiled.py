@@ -14,6 +14,7 @@ Without Numba, or with `SEGOOD_KERNELS=0`, callers take their plain NumPy or PyT
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeVar
 
 from segood.errors import UsageError
@@ -51,14 +53,18 @@ def _numba_compiles() -> bool:
 def kernel(function: Function) -> Function:
     """Compile `function` at its first call (seconds) and keep the result on disk (milliseconds).
 
-    Sums may be reordered, and products fused with sums; NaN and infinity keep their meaning. Only for
-    modules that are imported where `kernels_enabled()`.
+    Sums may be reordered, and products fused with sums; NaN and infinity keep their meaning; a division
+    by zero gives them, as in NumPy. Only for modules that are imported where `kernels_enabled()`.
     """
     import numba
     from numba.core.caching import FunctionCache
 
     class OptionalCache(FunctionCache):
         """A cache that may be read-only, full, or vanish: then the kernel is compiled in every process."""
+
+        def _index_key(self, *args: Any) -> Any:
+            # Numba looks at the one file that defines a kernel; kernels also call those of other files.
+            return (*super()._index_key(*args), _source_digest())
 
         def load_overload(self, *args: Any) -> Any:
             try:
@@ -71,10 +77,19 @@ def kernel(function: Function) -> Function:
                 super().save_overload(*args)
 
     # No NaN or infinity is assumed away: kernels find them in their results.
-    dispatcher = numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})(function)
+    flags = {"reassoc", "contract", "nsz", "arcp"}
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=flags)(function)
     with contextlib.suppress(RuntimeError):  # there is no directory to write to
         dispatcher._cache = OptionalCache(function)
     return dispatcher  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _source_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*_kernels.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def set_num_threads(count: int | None) -> None:

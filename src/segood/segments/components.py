@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from segood.compiled import kernels_enabled
 from segood.errors import UsageError
 
 _SQUARE = np.ones((3, 3), np.uint8)
@@ -37,6 +38,16 @@ def label_components(mask: Bool[np.ndarray, "h w"]) -> tuple[Int32[np.ndarray, "
                 [0, 2, 0]], dtype=int32), 2)
     """
     check_mask(mask, name="mask")
+    if not kernels_enabled():
+        return label_plainly(mask)
+    from segood.segments.runs import label_runs
+
+    runs = label_runs(np.ascontiguousarray(mask).view(np.uint8))
+    return runs.labels, runs.count
+
+
+def label_plainly(mask: Bool[np.ndarray, "h w"]) -> tuple[Int32[np.ndarray, "h w"], int]:
+    """Label with OpenCV: the reference of the kernels, and what there is without them."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     # OpenCV's own order differs with its version and threads; ours is part of the contract.
     pixels = np.flatnonzero(mask)

@@ -9,7 +9,8 @@ Source: Chan, Rottmann, Gottschalk, ICCV 2021: a pixel is OoD if its score ≥ t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from jaxtyping import Float32, Int32
 from torch import Tensor
 
 from segood.checks import check_logits, check_unit_interval
+from segood.compiled import kernels_enabled
 from segood.errors import UsageError
 from segood.scores.arrays import as_tensor, check_finite, widen
-from segood.scores.entropy import Entropy, normalized_entropy
-from segood.segments.components import label_components
-from segood.segments.features import segment_features
+from segood.scores.upsampling import Grid
 from segood.segments.names import published_names
+from segood.segments.plain import PlainFrame
+from segood.segments.sums import features_of
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,24 @@ class Segments:
     Attributes:
         labels: (H,W) int32, 0 = none, 1..K in row-major order of each segment's first pixel.
         features: K rows (index `segment`, 1..K), 37 + 2q float64 columns, see `segood.segments.names`.
-        score_map: (H,W) float32 score that was thresholded.
         threshold: a pixel is OoD where score ≥ threshold.
     """
 
     labels: Int32[np.ndarray, "h w"]
     features: pd.DataFrame
-    score_map: Float32[np.ndarray, "h w"]
     threshold: float
+    _score: Tensor | np.ndarray = field(repr=False)
+    _classes: Tensor | np.ndarray = field(repr=False)
+
+    @cached_property
+    def score_map(self) -> Float32[np.ndarray, "h w"]:
+        """(H,W) float32 score that was thresholded; it leaves the GPU only when it is asked for."""
+        return _on_cpu(self._score).astype(np.float32, copy=False)
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """(H,W) predicted class, uint8 (int32 beyond 256 classes); of equal logits the first."""
+        return _on_cpu(self._classes)
 
     def __len__(self) -> int:
         """Count the segments."""
@@ -68,15 +80,24 @@ def extract_segments(
     score_map: Tensor | np.ndarray | None = None,
     threshold: float = 0.7,
     ignore: Tensor | np.ndarray | None = None,
+    size: tuple[int, int] | None = None,
+    align_corners: bool = False,
 ) -> Segments:
     """Find the OoD segments of a frame and compute their features.
 
+    Logits in the CPU's memory are read once by compiled kernels, and no softmax is stored; on a GPU the
+    maps and sums are computed there and the mask and its labels travel. Without Numba, and for `probs`,
+    plain PyTorch gives the same up to rounding.
+
     Args:
-        logits: (C,H,W) float of any precision, C ≥ 2, finite; or
-        probs: (C,H,W) float, softmax probabilities. Exactly one of both.
+        logits: (C,H,W) float of any precision, C ≥ 2, finite, or (C,h,w) with `size`; or
+        probs: the same with softmax probabilities. Exactly one of both.
         score_map: (H,W) float, higher = more OoD; default: the normalised entropy, in [0,1].
         threshold: pixels with score ≥ threshold are OoD; in [0,1] for the default score.
         ignore: (H,W) bool, True where a pixel belongs to no segment.
+        size: (H,W) of the image, for logits at the network's stride: they are upsampled (bilinear) row by
+            row while they are read, and never stored at that size. Probabilities are interpolated likewise.
+        align_corners: how the positions of both sizes match, as in PyTorch's `interpolate`.
 
     Returns:
         `Segments`; without any OoD pixel its table has no rows and all columns.
@@ -103,37 +124,76 @@ def extract_segments(
         given = "neither" if logits is None else "both"
         raise UsageError(f"exactly one of `logits` and `probs` must be given; got {given}")
     name, values = ("logits", logits) if logits is not None else ("probs", probs)
-    frame = as_tensor(values, name=name).detach()
-    check_logits(frame, dims=3, name=name)
-    check_finite(frame, name=name)
-    shape = tuple(frame.shape[1:])
-    if name == "probs":
-        _check_probs(frame)
+    frame = _frame(values, name)
+    grid = Grid.of((frame.shape[1], frame.shape[2]), size, align_corners)
+    score = None
     if score_map is not None:
-        score = _map(score_map, "score_map", shape)
+        score = _map(score_map, "score_map", grid.size)
         check_finite(score, name="score_map")
         if not math.isfinite(threshold):
             raise UsageError(f"`threshold` must be a finite number; got {threshold}")
     else:
         check_unit_interval("threshold", threshold)
-        score = _entropy(frame, name)
-    scores = score.float().cpu().numpy()
-    mask = scores >= np.float32(threshold)  # a score of 0.7 reaches the threshold 0.7, in float32 as well
+    ignored = None
     if ignore is not None:
-        ignored = _map(ignore, "ignore", shape)
+        ignored = _map(ignore, "ignore", grid.size)
         if ignored.dtype != torch.bool:
             raise UsageError(f"`ignore` must be boolean (True = ignored); got {ignored.dtype}")
-        mask &= ~ignored.cpu().numpy()
-    labels, count = label_components(mask)
-    features = segment_features(labels, count, **{name: frame})
-    return Segments(labels, features, scores, float(threshold))
+    if name == "logits" and kernels_enabled() and _is_on_cpu(frame):
+        segments = _by_kernels(frame, grid, score, float(threshold), ignored)
+        if segments is not None:
+            return segments
+    return _plainly(as_tensor(frame, name=name), name, grid, score, float(threshold), ignored)
 
 
-def _entropy(frame: Tensor, name: str) -> Tensor:
-    if name == "logits":
-        return Entropy()(logits=frame[None])[0]
-    rows = max(1, 2**20 // (frame.shape[0] * frame.shape[2]))
-    return torch.cat([normalized_entropy(probs=widen(block)) for block in frame.split(rows, dim=1)])
+def _by_kernels(
+    logits: Tensor | np.ndarray, grid: Grid, score: Tensor | None, threshold: float, ignored: Tensor | None
+) -> Segments | None:
+    """Return the segments, or None where a logit is NaN, infinite, or too large for float32."""
+    from segood.segments.compiled_frame import segment_frame
+
+    given = None if score is None else np.ascontiguousarray(_on_cpu(score), np.float32)
+    without = None if ignored is None else np.ascontiguousarray(_on_cpu(ignored))
+    found = segment_frame(logits, grid, given, threshold, without)
+    if found is None:
+        return None
+    return Segments(found.runs.labels, features_of(found.sums), threshold, found.score, found.classes)
+
+
+def _plainly(
+    values: Tensor, name: str, grid: Grid, score: Tensor | None, threshold: float, ignored: Tensor | None
+) -> Segments:
+    check_finite(values, name=name)
+    if name == "probs":
+        _check_probs(values)
+    # Apple's GPU has no float64, which sums need.
+    frame = PlainFrame(values.cpu() if values.device.type == "mps" else values, grid, name == "logits")
+    entropy, classes = frame.maps(with_entropy=score is None)
+    found = score if score is not None else entropy
+    assert found is not None
+    labels, count = frame.segment(found, threshold, ignored)
+    return Segments(labels, features_of(frame.sums(labels, count, classes)), threshold, found, classes)
+
+
+def _frame(values: Any, name: str) -> Tensor | np.ndarray:
+    # Arrays stay arrays: PyTorch would copy those that are read-only or turned around.
+    frame = values if isinstance(values, np.ndarray) else as_tensor(values, name=name).detach()
+    check_logits(frame, dims=3, name=name)
+    if 0 in tuple(frame.shape):
+        raise UsageError(f"`{name}` must not be empty; got shape {tuple(frame.shape)}")
+    return frame
+
+
+def _is_on_cpu(frame: Tensor | np.ndarray) -> bool:
+    if isinstance(frame, np.ndarray):
+        return frame.dtype.isnative and frame.dtype.itemsize <= 8
+    return frame.device.type == "cpu"
+
+
+def _on_cpu(values: Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    return widen(values).cpu().numpy()
 
 
 def _check_probs(probs: Tensor) -> None:

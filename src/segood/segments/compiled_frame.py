@@ -1,0 +1,134 @@
+"""The frame as compiled kernels read it: logits in the CPU's memory, of any precision and layout.
+
+In: logits (C,h,w), a grid that upsamples them, a threshold. Out: score, predicted classes, labels (H,W)
+and sums per segment. The logits are read once, in bands of rows; contiguous float32 where they lie,
+others are converted band by band. Import only where `kernels_enabled()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+from torch import Tensor
+
+from segood.compiled import run_parallel
+from segood.scores.upsampling import Grid
+from segood.segments.feature_kernels import sum_band
+from segood.segments.frame_kernels import read_band
+from segood.segments.runs import Runs, bands_of, join_runs
+from segood.segments.sums import NUM_FIXED
+
+
+@dataclass(frozen=True)
+class CompiledSegments:
+    """What one pass over a frame gives.
+
+    Attributes:
+        score: (H,W) float32, the thresholded map.
+        classes: (H,W) predicted class, uint8 or int32.
+        runs: the segments.
+        sums: (K, 16 + 2C), see `segments.sums`.
+    """
+
+    score: Float32[np.ndarray, "h w"]
+    classes: np.ndarray
+    runs: Runs
+    sums: Float64[np.ndarray, "k s"]
+
+
+def segment_frame(
+    logits: Tensor | np.ndarray,
+    grid: Grid,
+    score: Float32[np.ndarray, "h w"] | None,
+    threshold: float,
+    ignored: np.ndarray | None,
+) -> CompiledSegments | None:
+    """Find the segments of score ≥ threshold and sum over them.
+
+    Args:
+        logits: (C,h,w) tensor on the CPU or array; float16, bfloat16, float32 or float64.
+        grid: from (h,w) to (H,W).
+        score: (H,W) float32, contiguous; None means the normalised entropy.
+        threshold: in the units of the score.
+        ignored: (H,W) bool, contiguous; None for none.
+
+    Returns:
+        The segments; None where a logit is NaN or infinite in float32.
+    """
+    frame = _Bands(logits, grid)
+    num_classes, (height, width) = len(logits), grid.size
+    is_given = score is not None
+    values = np.empty((height, width), np.float32) if score is None else score
+    classes = np.empty((height, width), np.uint8 if num_classes <= 256 else np.int32)
+    without = np.zeros((0, 0), np.uint8) if ignored is None else ignored.view(np.uint8)
+    limit = np.float32(threshold)  # a score of 0.7 reaches the threshold 0.7, in float32 as well
+    rows, cols = grid.rows.arrays, grid.cols.arrays
+    bands = bands_of(grid.size)
+
+    def read(band: int) -> tuple[np.ndarray, ...]:
+        first, last = bands[band]
+        part, first_row = frame.rows(first, last)
+        return read_band(  # type: ignore[no-any-return]
+            part, first_row, rows, cols, grid.is_identity, values, is_given, limit, without, classes,
+            first, last,
+        )  # fmt: skip
+
+    parts = run_parallel(read, len(bands))
+    if any(part[-1] for part in parts):
+        return None
+    starts, stops, counts = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    runs = join_runs(grid.size, starts, stops, counts)
+    own = np.zeros((runs.count, NUM_FIXED + 2 * num_classes))
+
+    def add(band: int) -> tuple[np.ndarray, np.ndarray]:
+        first, last = bands[band]
+        in_first_row = np.unique(runs.label_of_run[runs.row_pointer[first] : runs.row_pointer[first + 1]])
+        above = runs.num_above[first]
+        entering = in_first_row[in_first_row <= above]
+        incoming = np.zeros((len(entering), own.shape[1]))
+        sum_band(
+            runs.starts, runs.stops, runs.row_pointer, runs.label_of_run, runs.labels, classes,
+            parts[band][3], parts[band][4], first, last, above, own, entering, incoming,
+        )  # fmt: skip
+        return entering, incoming
+
+    # In order of the bands, whichever thread was first: a sum then has one rounding only.
+    for entering, incoming in run_parallel(add, len(bands) if runs.count else 0):
+        own[entering - 1] += incoming
+    return CompiledSegments(values, classes, runs, own)
+
+
+class _Bands:
+    """Logits as float32, contiguous, read-only: one type for the kernels, whatever the caller has."""
+
+    def __init__(self, logits: Tensor | np.ndarray, grid: Grid) -> None:
+        self._is_bfloat16 = isinstance(logits, Tensor) and logits.dtype == torch.bfloat16
+        if isinstance(logits, Tensor):
+            logits = (logits.view(torch.uint16) if self._is_bfloat16 else logits).numpy()
+        self._source = logits
+        is_ready = logits.dtype == np.float32 and logits.flags.c_contiguous
+        if is_ready or not grid.is_identity:  # at the network's stride a copy is small
+            self._whole: np.ndarray | None = _read_only(logits if is_ready else self._convert(logits))
+        else:
+            self._whole = None
+
+    def rows(self, first: int, last: int) -> tuple[Float32[np.ndarray, "c n w"], int]:
+        """Return logits in which row `first` lies, and the row of the image that they begin with."""
+        if self._whole is not None:
+            return self._whole, 0
+        return _read_only(self._convert(self._source[:, first:last])), first
+
+    def _convert(self, part: np.ndarray) -> Float32[np.ndarray, "c n w"]:
+        if self._is_bfloat16:
+            return (part.astype(np.uint32, order="C") << 16).view(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found as such
+            return part.astype(np.float32, order="C")
+
+
+def _read_only(values: np.ndarray) -> np.ndarray:
+    view = values.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,179 @@
+"""From logits to runs and all that is ever needed of their pixels, in one pass over the frame.
+
+In: logits (C,h,w) float32, at the image's size or the network's stride; a score map, or none for the
+normalised entropy; pixels to ignore. Out, per band of rows: score and predicted classes, runs, the three
+dispersion values of every pixel in a run, the class probabilities summed over each run. What is left to
+do needs no logits (`feature_kernels`). The reference is `plain` and `sums`.
+
+While a row of logits lies in the cache, the pixels of its runs are put side by side, so that many short
+runs cost no more than a long one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from segood.compiled import kernel
+from segood.scores.entropy_kernels import (
+    LINE_PADDING,
+    entropy_of_line,
+    exp_below_zero,
+    load_line,
+    log_positive,
+    sum_line,
+)
+from segood.segments.run_kernels import mask_of_line, runs_of_line
+
+F32, I32 = np.float32, np.int32
+
+
+@kernel
+def gather_runs(block, num_classes, starts, stops, first_run, last_run, pixels):  # type: ignore[no-untyped-def]
+    """Copy the logits of a row's runs to the front of `pixels`, class by class; return how many pixels."""
+    n = 0
+    for c in range(num_classes):
+        line, out = block[c], pixels[c]
+        n = 0
+        for run in range(first_run, last_run):
+            start, length = starts[run], stops[run] - starts[run]
+            for i in range(length):
+                out[n + i] = line[start + i]
+            n += length
+    return n
+
+
+@kernel
+def disperse(pixels, num_classes, n, scratch, entropy, margin, variation):  # type: ignore[no-untyped-def]
+    """Compute the dispersion maps of n pixels, and turn their logits in `pixels` into probabilities."""
+    largest, second, total, moment = scratch[0], scratch[1], scratch[2], scratch[3]
+    line = pixels[0]
+    for i in range(n):
+        largest[i] = line[i]
+        second[i] = F32(-np.inf)
+        total[i] = F32(0.0)
+        moment[i] = F32(0.0)
+    for c in range(1, num_classes):
+        line = pixels[c]
+        for i in range(n):
+            v = line[i]
+            second[i] = max(second[i], min(v, largest[i]))
+            largest[i] = max(v, largest[i])
+    for c in range(num_classes):
+        line = pixels[c]
+        for i in range(n):
+            d = line[i] - largest[i]
+            e = exp_below_zero(d)
+            line[i] = e
+            total[i] += e
+            moment[i] += d * e
+    scale = F32(1.0 / math.log(num_classes))
+    for i in range(n):
+        share = F32(1.0) / total[i]
+        e = (log_positive(total[i]) - moment[i] * share) * scale
+        entropy[i] = min(max(e, F32(0.0)), F32(1.0))
+        variation[i] = F32(1.0) - share
+        margin[i] = variation[i] + exp_below_zero(second[i] - largest[i]) * share
+        total[i] = share
+    for c in range(num_classes):
+        line = pixels[c]
+        for i in range(n):
+            line[i] *= total[i]
+
+
+@kernel
+def sum_runs(pixels, num_classes, starts, stops, first_run, last_run, class_sums):  # type: ignore[no-untyped-def]
+    """Sum the probabilities of each run."""
+    for c in range(num_classes):
+        line = pixels[c]
+        n = 0
+        for run in range(first_run, last_run):
+            length = stops[run] - starts[run]
+            part = F32(0.0)
+            for i in range(length):
+                part += line[n + i]
+            class_sums[run, c] = part
+            n += length
+
+
+@kernel
+def is_finite(block, num_classes, width):  # type: ignore[no-untyped-def]
+    """Tell whether all logits of a row are; 0 · NaN and 0 · ∞ are NaN."""
+    check = F32(0.0)
+    for c in range(num_classes):
+        line = block[c]
+        for i in range(width):
+            check += line[i] * F32(0.0)
+    return check == F32(0.0)
+
+
+@kernel
+def read_band(  # type: ignore[no-untyped-def]
+    values, first_row, rows, cols, same_size, score, is_given, threshold, ignored, classes, first, last
+):
+    """Read rows `first` to `last` of a frame.
+
+    Args:
+        values: (C,h,w) float32; its row 0 is row `first_row` of the image where `same_size`.
+        rows, cols: (low, high, weight) of `scores.upsampling.Axis`.
+        score: (H,W) float32; filled with the normalised entropy unless `is_given`.
+        threshold: float32; a pixel is OoD where score ≥ threshold.
+        ignored: (H,W) uint8, 1 = in no segment; or (0,0) for none.
+        classes: (H,W) uint8 or int32, filled with the first class of the largest logit.
+
+    Returns:
+        starts, stops: (n,) int32 of the band's runs; counts: (rows,) int32 runs of each row;
+        dispersion: (3,P) float32 of the runs' pixels, in order; class_sums: (n,C) float32;
+        the number of rows or entropies that NaN or infinite logits have spoilt.
+    """
+    num_classes, width = values.shape[0], classes.shape[1]
+    block = np.empty((num_classes, width + LINE_PADDING), F32)
+    pixels = np.empty((num_classes, width + LINE_PADDING), F32)
+    stretched = np.empty((2, num_classes, 1 if same_size else width + LINE_PADDING), F32)
+    held = np.full(2, -1, I32)
+    scratch = np.empty((4, width), F32)
+    largest, total, moment = np.empty(width, F32), np.empty(width, F32), np.empty(width, F32)
+    best = np.empty(width, I32)
+    mask = np.zeros(width + 1, np.uint8)  # the pixel behind the last ends every run
+    scale = F32(1.0 / math.log(num_classes))
+    # Memory that is not written to costs nothing.
+    most_runs = (last - first) * (width // 2 + 1)
+    starts, stops = np.empty(most_runs, I32), np.empty(most_runs, I32)
+    class_sums = np.empty((most_runs, num_classes), F32)
+    dispersion = np.empty((3, (last - first) * width), F32)
+    counts = np.zeros(last - first, I32)
+    num_runs = num_pixels = wrong = 0
+    for r in range(first, last):
+        row = r - first_row if same_size else r
+        load_line(values, row, rows, cols, same_size, stretched, held, block, largest, best)
+        out = classes[r]
+        for i in range(width):
+            out[i] = best[i]
+        if is_given:
+            wrong += 0 if is_finite(block, num_classes, width) else 1
+        else:
+            sum_line(block, num_classes, largest, total, moment)
+            wrong += entropy_of_line(total, moment, scale, score[r])
+        without = ignored[r] if ignored.size else mask[:0]
+        if mask_of_line(score[r], threshold, without, mask) == 0:
+            continue
+        before = num_runs
+        num_runs = runs_of_line(mask, starts, stops, before)
+        counts[r - first] = num_runs - before
+        n = gather_runs(block, num_classes, starts, stops, before, num_runs, pixels)
+        entropy, margin, variation = dispersion[0], dispersion[1], dispersion[2]
+        disperse(
+            pixels, num_classes, n, scratch,
+            entropy[num_pixels:], margin[num_pixels:], variation[num_pixels:],
+        )  # fmt: skip
+        sum_runs(pixels, num_classes, starts, stops, before, num_runs, class_sums)
+        num_pixels += n
+    return (
+        starts[:num_runs].copy(),
+        stops[:num_runs].copy(),
+        counts,
+        dispersion[:, :num_pixels].copy(),
+        class_sums[:num_runs].copy(),
+        wrong,
+    )
