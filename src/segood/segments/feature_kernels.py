@@ -32,30 +32,36 @@ def mark_rim(labels, row, start, stop, rim):  # type: ignore[no-untyped-def]
             & (below[left] > 0) & (below[c] > 0) & (below[right] > 0)
             & (line[left] > 0) & (line[right] > 0)
         )  # fmt: skip
-        rim[i] = np.float32(0.0) if inside else np.float32(1.0)
+        rim[i] = np.uint8(0) if inside else np.uint8(1)
         count += 0 if inside else 1
     return count
 
 
 @kernel
-def add_moments(values, rim, n, everywhere, at_rim):  # type: ignore[no-untyped-def]
-    """Add Σ h and Σ h² of n pixels, of all and of those at the rim."""
-    total, squares, rim_total, rim_squares = 0.0, 0.0, 0.0, 0.0
+def add_moments(dispersion, pixel, rim, n, sums):  # type: ignore[no-untyped-def]
+    """Add Σ h and Σ h² of n pixels from `pixel` on, of all and of those at the rim, for the three maps."""
+    for m in range(3):
+        total, squares = 0.0, 0.0
+        for i in range(n):
+            value = float(dispersion[m, pixel + i])
+            total += value
+            squares += value * value
+        sums[4 + 2 * m] += total
+        sums[5 + 2 * m] += squares
     for i in range(n):
-        value, weight = float(values[i]), float(rim[i])
-        total += value
-        squares += value * value
-        rim_total += weight * value
-        rim_squares += weight * value * value
-    everywhere[0] += total
-    everywhere[1] += squares
-    at_rim[0] += rim_total
-    at_rim[1] += rim_squares
+        if rim[i]:
+            for m in range(3):
+                value = float(dispersion[m, pixel + i])
+                sums[10 + 2 * m] += value
+                sums[11 + 2 * m] += value * value
 
 
 @kernel
-def count_neighbors(labels, classes, row, start, stop, rim, counts):  # type: ignore[no-untyped-def]
-    """Count the predicted classes of all neighbours outside the mask of a run's rim pixels."""
+def count_neighbors(labels, classes, row, start, stop, rim, sums, first):  # type: ignore[no-untyped-def]
+    """Count the predicted classes of all neighbours outside the mask of a run's rim pixels.
+
+    The count of class 0 is `sums[first]`.
+    """
     height, width = labels.shape
     for i in range(stop - start):
         if rim[i]:
@@ -63,7 +69,7 @@ def count_neighbors(labels, classes, row, start, stop, rim, counts):  # type: ig
             for y in range(max(row - 1, 0), min(row + 2, height)):
                 for x in range(max(col - 1, 0), min(col + 2, width)):
                     if labels[y, x] == 0:
-                        counts[classes[y, x]] += 1.0
+                        sums[first + classes[y, x]] += 1.0
 
 
 @kernel
@@ -83,8 +89,7 @@ def sum_band(  # type: ignore[no-untyped-def]
         incoming: (E, 16 + 2C) float64, their sums in this band.
     """
     num_classes = class_sums.shape[1]
-    entropy, margin, variation = dispersion[0], dispersion[1], dispersion[2]
-    rim = np.empty(labels.shape[1], np.float32)
+    rim = np.empty(labels.shape[1], np.uint8)
     pixel = 0
     first_run = row_pointer[first]
     for r in range(first, last):
@@ -97,11 +102,9 @@ def sum_band(  # type: ignore[no-untyped-def]
             sums[1] += rim_size
             sums[2] += float(n) * r
             sums[3] += 0.5 * float(n) * float(start + stop - 1)
-            add_moments(entropy[pixel:], rim, n, sums[4:], sums[10:])
-            add_moments(margin[pixel:], rim, n, sums[6:], sums[12:])
-            add_moments(variation[pixel:], rim, n, sums[8:], sums[14:])
+            add_moments(dispersion, pixel, rim, n, sums)
             pixel += n
             for c in range(num_classes):
                 sums[16 + c] += class_sums[run - first_run, c]
             if rim_size:
-                count_neighbors(labels, classes, r, start, stop, rim, sums[16 + num_classes :])
+                count_neighbors(labels, classes, r, start, stop, rim, sums, 16 + num_classes)

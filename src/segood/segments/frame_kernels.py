@@ -30,23 +30,32 @@ F32, I32 = np.float32, np.int32
 
 
 @kernel
-def gather_runs(block, num_classes, starts, stops, first_run, last_run, pixels):  # type: ignore[no-untyped-def]
-    """Copy the logits of a row's runs to the front of `pixels`, class by class; return how many pixels."""
+def list_columns(starts, stops, first_run, last_run, columns):  # type: ignore[no-untyped-def]
+    """List the columns of a row's runs; return how many."""
     n = 0
-    for c in range(num_classes):
-        line, out = block[c], pixels[c]
-        n = 0
-        for run in range(first_run, last_run):
-            start, length = starts[run], stops[run] - starts[run]
-            for i in range(length):
-                out[n + i] = line[start + i]
-            n += length
+    for run in range(first_run, last_run):
+        for column in range(starts[run], stops[run]):
+            columns[n] = column
+            n += 1
     return n
 
 
 @kernel
+def gather_columns(block, num_classes, columns, n, pixels):  # type: ignore[no-untyped-def]
+    """Copy the logits of the listed columns to the front of `pixels`, class by class."""
+    for c in range(num_classes):
+        line, out = block[c], pixels[c]
+        for i in range(n):
+            out[i] = line[columns[i]]
+
+
+@kernel
 def disperse(pixels, num_classes, n, scratch, entropy, margin, variation):  # type: ignore[no-untyped-def]
-    """Compute the dispersion maps of n pixels, and turn their logits in `pixels` into probabilities."""
+    """Compute the dispersion maps of n pixels.
+
+    `pixels` holds logits, and then exp(z - max z); `scratch[2]` what these are multiplied with to be
+    probabilities.
+    """
     largest, second, total, moment = scratch[0], scratch[1], scratch[2], scratch[3]
     line = pixels[0]
     for i in range(n):
@@ -76,15 +85,11 @@ def disperse(pixels, num_classes, n, scratch, entropy, margin, variation):  # ty
         variation[i] = F32(1.0) - share
         margin[i] = variation[i] + exp_below_zero(second[i] - largest[i]) * share
         total[i] = share
-    for c in range(num_classes):
-        line = pixels[c]
-        for i in range(n):
-            line[i] *= total[i]
 
 
 @kernel
-def sum_runs(pixels, num_classes, starts, stops, first_run, last_run, class_sums):  # type: ignore[no-untyped-def]
-    """Sum the probabilities of each run."""
+def sum_runs(pixels, share, num_classes, starts, stops, first_run, last_run, class_sums):  # type: ignore[no-untyped-def]
+    """Sum the probabilities `pixels` · `share` of each run."""
     for c in range(num_classes):
         line = pixels[c]
         n = 0
@@ -92,7 +97,7 @@ def sum_runs(pixels, num_classes, starts, stops, first_run, last_run, class_sums
             length = stops[run] - starts[run]
             part = F32(0.0)
             for i in range(length):
-                part += line[n + i]
+                part += line[n + i] * share[n + i]
             class_sums[run, c] = part
             n += length
 
@@ -134,7 +139,7 @@ def read_band(  # type: ignore[no-untyped-def]
     held = np.full(2, -1, I32)
     scratch = np.empty((4, width), F32)
     largest, total, moment = np.empty(width, F32), np.empty(width, F32), np.empty(width, F32)
-    best = np.empty(width, I32)
+    best, columns = np.empty(width, I32), np.empty(width, I32)
     mask = np.zeros(width + 1, np.uint8)  # the pixel behind the last ends every run
     scale = F32(1.0 / math.log(num_classes))
     # Memory that is not written to costs nothing.
@@ -161,13 +166,14 @@ def read_band(  # type: ignore[no-untyped-def]
         before = num_runs
         num_runs = runs_of_line(mask, starts, stops, before)
         counts[r - first] = num_runs - before
-        n = gather_runs(block, num_classes, starts, stops, before, num_runs, pixels)
+        n = list_columns(starts, stops, before, num_runs, columns)
+        gather_columns(block, num_classes, columns, n, pixels)
         entropy, margin, variation = dispersion[0], dispersion[1], dispersion[2]
         disperse(
             pixels, num_classes, n, scratch,
             entropy[num_pixels:], margin[num_pixels:], variation[num_pixels:],
         )  # fmt: skip
-        sum_runs(pixels, num_classes, starts, stops, before, num_runs, class_sums)
+        sum_runs(pixels, scratch[2], num_classes, starts, stops, before, num_runs, class_sums)
         num_pixels += n
     return (
         starts[:num_runs].copy(),

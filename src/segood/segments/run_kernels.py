@@ -125,9 +125,10 @@ def link_runs(starts, stops, row_pointer):  # type: ignore[no-untyped-def]
 
 @kernel
 def paint_runs(labels, starts, stops, row_pointer, label_of_run, first, last):  # type: ignore[no-untyped-def]
-    """Write the label of each run into rows `first` to `last` of the label image, which holds zeros."""
+    """Fill rows `first` to `last` of the label image: the label of each run, 0 elsewhere."""
     for r in range(first, last):
         line = labels[r]
+        line[:] = 0
         for run in range(row_pointer[r], row_pointer[r + 1]):
             for i in range(starts[run], stops[run]):
                 line[i] = label_of_run[run]

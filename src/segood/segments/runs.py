@@ -64,11 +64,11 @@ def join_runs(shape: tuple[int, ...], starts: np.ndarray, stops: np.ndarray, cou
     row_pointer = np.zeros(shape[0] + 1, np.int64)
     np.cumsum(counts, out=row_pointer[1:])
     label_of_run, count, num_above = link_runs(starts, stops, row_pointer)
-    labels = np.zeros(shape, np.int32)
+    labels = np.empty(shape, np.int32)
     bands = bands_of(shape)
 
     def paint(band: int) -> None:
         paint_runs(labels, starts, stops, row_pointer, label_of_run, *bands[band])
 
-    run_parallel(paint, len(bands) if len(starts) else 0)
+    run_parallel(paint, len(bands))
     return Runs(labels, int(count), starts, stops, row_pointer, label_of_run, num_above)
