@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segood.checks import check_choice, check_unit_interval
 from segood.errors import UndefinedMetricError, UsageError
+from segood.meta.fold_scales import fold_rows
 from segood.meta.folds import held_out_probabilities
 from segood.meta.table import as_table, check_labels, finite_values
 
@@ -127,7 +128,7 @@ def _resolve_protocol(protocol: str | None, groups: Any) -> str:
 
 def _folds(protocol: str, groups: Any, index: Any) -> tuple[list[np.ndarray], list[str]]:
     if protocol == "leave-one-out":
-        return [np.array([row]) for row in range(len(index))], [f"segment {label}" for label in index]
+        return list(np.arange(len(index))[:, None]), [f"segment {label}" for label in index]
     members = np.asarray(groups)
     if members.shape != (len(index),):
         raise UsageError(
@@ -140,15 +141,16 @@ def _folds(protocol: str, groups: Any, index: Any) -> tuple[list[np.ndarray], li
 
 
 def _check_both_labels_remain(labels: np.ndarray, folds: list[np.ndarray], names: list[str]) -> None:
-    positives, total = int(labels.sum()), len(labels)
-    for rows, name in zip(folds, names, strict=True):
-        left = positives - int(labels[rows].sum())
-        if left in (0, total - len(rows)):
-            rest = total - len(rows)
-            kind = (
-                f"all {rest} others are false positives" if left else f"no false positive among {rest} others"
-            )
-            raise UndefinedMetricError(
-                f"meta classification is undefined: without {name} one kind of segment is left ({kind}); "
-                "false positives and objects are needed in every fold"
-            )
+    held_out = fold_rows(folds)
+    rest = len(labels) - held_out.sums(np.ones(len(held_out.rows), np.int64))
+    left = labels.sum() - held_out.sums(labels[held_out.rows].astype(np.int64))
+    for fold in np.flatnonzero((left == 0) | (left == rest))[:1]:
+        kind = (
+            f"all {rest[fold]} others are false positives"
+            if left[fold]
+            else f"no false positive among {rest[fold]} others"
+        )
+        raise UndefinedMetricError(
+            f"meta classification is undefined: without {names[fold]} one kind of segment is left ({kind}); "
+            "false positives and objects are needed in every fold"
+        )

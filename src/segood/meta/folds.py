@@ -1,30 +1,49 @@
 """Held-out probabilities of all folds, each at the optimum of a full refit, without the cost of one.
 
-In: standardised features of all segments, labels, the rows that each fold holds out. Out: for each
-segment the probability from the model fitted without its fold.
+In: raw features of all segments, labels, the rows that each fold holds out. Out: for each segment the
+probability from the model fitted without its fold.
 
 Why no refit from scratch is needed: a fold's own scaler (mean μ', deviation r_j in units of all
 segments' deviation) only changes the penalty. With coefficients v on the shared columns, the fold's own
 coefficients are w_j = r_j·v_j, and the shift by μ' goes into the intercept, which is free. So each fold
-minimises ½ Σ r_j² v_j² + the loss of its rows, over one shared matrix. Newton steps with the Hessian at
-the solution for all rows, minus the held-out rows', are taken for many folds at once until every
-gradient vanishes. Folds for which that is unsafe or too slow (a column nearly or wholly constant among
-the remaining rows, a large part of the data held out) are refitted one by one by `fit_logistic`.
+minimises ½ Σ r_j² v_j² + the loss of its rows, over one shared matrix, and `solve_folds` leads from the
+solution for all rows to its own. Folds that it does not certify (a large part of the data held out, a
+column nearly constant among the remaining rows) are refitted one by one by `fit_logistic`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.special import expit
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from segood.meta.logistic import GRADIENT_TOLERANCE, fit_logistic, penalties, with_intercept
+from segood.compiled import run_parallel
+from segood.meta.fold_newton import solve_folds
+from segood.meta.fold_scales import fold_rows, remaining_variances
+from segood.meta.fold_system import Whitened
+from segood.meta.logistic import fit_logistic, penalties, with_intercept
 from segood.meta.table import Standardized, standardize
 
-_MAX_STEPS = 12
-_BATCH_VALUES = 2**19  # float64 values of one (K, folds) block: 4 MB
-_SAFE_SCALE = (0.1, 10.0)
+_BLOCK_VALUES = 2**20  # float64 values of one (folds, K) block: 8 MB
+_BLOCK_FOLDS = (32, 256)
+_WHITE = 1e-9  # rounding of the whitened Hessian up to which it counts as the identity
+
+_one_at_a_time = threading.Lock()  # the setting of BLAS belongs to the whole process
+
+
+class _Problem(NamedTuple):
+    values: np.ndarray  # (K, m) raw
+    is_positive: np.ndarray
+    paper: bool
+    scaled: Standardized
+    design: np.ndarray  # (K, p)
+    solution: np.ndarray  # (p,) for all rows
+    penalty: np.ndarray  # (p,)
 
 
 def held_out_probabilities(
@@ -39,107 +58,90 @@ def held_out_probabilities(
         paper: one scaler over all rows, and a penalised intercept.
 
     Returns:
-        (K,) float64 probabilities; their distance to full refits is far below 1e-6.
+        (K,) float64 probabilities, within `fold_newton.PROBABILITY_TOLERANCE` of each fold's optimum.
+        Extra memory: a few times the design matrix and blocks of 8 MB, however many folds.
     """
-    scaled = standardize(values)
-    design = with_intercept(scaled.values)
-    base = penalties(values.shape[1], penalize_intercept=paper)
-    full = fit_logistic(design, is_positive, base)
     result = np.empty(len(values))
-    size = max(1, _BATCH_VALUES // len(values))
-    for start in range(0, len(folds), size):
-        batch = folds[start : start + size]
-        scales = np.ones((len(batch), values.shape[1])) if paper else _fold_scales(scaled, batch)
-        betas, solved = _refit_batch(design, is_positive, full, base, scales, batch)
-        for rows, beta, done in zip(batch, betas, solved, strict=True):
-            if done:
-                result[rows] = expit(design[rows] @ beta)
-            elif paper:
-                keep = _others(rows, len(values))
-                beta = fit_logistic(design[keep], is_positive[keep], base, start=full)
-                result[rows] = expit(design[rows] @ beta)
-            else:
-                result[rows] = _refit_alone(values, is_positive, rows, base, full)
+    size = int(np.clip(_BLOCK_VALUES // len(values), *_BLOCK_FOLDS))
+    # One thread per block of folds instead of several per product: nothing waits, and the sums are the
+    # same for any number of threads.
+    with _one_at_a_time, threadpool_limits(1, user_api="blas"):
+        problem = _pose(values, is_positive, paper)
+        shared = _whiten(problem)
+
+        def solve(piece: int) -> None:
+            block = [rows for rows in folds[piece * size : (piece + 1) * size] if len(rows)]
+            _predict_block(problem, shared, block, result)
+
+        run_parallel(solve, -(-len(folds) // size))
     return result
 
 
-def _fold_scales(scaled: Standardized, folds: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (F, m): each column's deviation without the fold, in units of the overall one.
-
-    Downdated sums lose digits when most of a column's variance is held out, but then the value
-    lies outside `_SAFE_SCALE` and only says so. Constant columns keep 1.
-    """
-    z = scaled.values
-    total = len(z)
-    scales = np.empty((len(folds), z.shape[1]))
-    for index, rows in enumerate(folds):
-        left = max(total - len(rows), 1)
-        mean = -z[rows].sum(axis=0) / left
-        variance = (total - np.sum(z[rows] ** 2, axis=0)) / left - mean**2
-        scales[index] = np.sqrt(np.maximum(variance, 0.0))
-    scales[:, scaled.constant] = 1.0
-    return scales
+def _pose(values: np.ndarray, is_positive: np.ndarray, paper: bool) -> _Problem:
+    scaled = standardize(values)
+    design = with_intercept(scaled.values)
+    penalty = penalties(values.shape[1], penalize_intercept=paper)
+    return _Problem(
+        values, is_positive, paper, scaled, design, fit_logistic(design, is_positive, penalty), penalty
+    )
 
 
-def _refit_batch(
-    design: np.ndarray,
-    is_positive: np.ndarray,
-    full: np.ndarray,
-    base: np.ndarray,
-    scales: np.ndarray,
-    folds: Sequence[np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (F, p) coefficients and (F,) whether they are the optimum."""
-    y = is_positive.astype(np.float64)
-    penalty = np.tile(base, (len(folds), 1))
-    penalty[:, :-1] *= scales**2
-    p = expit(design @ full)
+def _whiten(problem: _Problem) -> Whitened | None:
+    """Return the problem where its Hessian is the identity; None where that is beyond float64."""
+    p = expit(problem.design @ problem.solution)
     weight = p * (1 - p)
-    hessian = np.tile(design.T @ (design * weight[:, None]), (len(folds), 1, 1))
-    for index, rows in enumerate(folds):
-        hessian[index] -= design[rows].T @ (design[rows] * weight[rows][:, None])
-    diagonal = np.arange(design.shape[1])
-    hessian[:, diagonal, diagonal] += penalty
-    safe = ((scales >= _SAFE_SCALE[0]) & (scales <= _SAFE_SCALE[1])).all(axis=1)
-    solved = np.zeros(len(folds), bool)
-    betas = np.tile(full, (len(folds), 1))
-    active = np.flatnonzero(safe & (hessian[:, -1, -1] > 1e-6))
-    if not active.size:
-        return betas, solved
-    inverse = np.zeros_like(hessian)
-    inverse[active] = np.linalg.inv(hessian[active])
-    for _ in range(_MAX_STEPS):
-        residual = expit(design @ betas[active].T)
-        residual -= y[:, None]
-        for column, fold in enumerate(active):
-            residual[folds[int(fold)], column] = 0.0
-        gradient = (design.T @ residual).T + penalty[active] * betas[active]
-        done = np.abs(gradient).max(axis=1) <= GRADIENT_TOLERANCE
-        solved[active[done]] = True
-        active, gradient = active[~done], gradient[~done]
-        if not active.size:
-            break
-        betas[active] -= np.matmul(inverse[active], gradient[:, :, None])[:, :, 0]
-    return betas, solved
+    hessian = problem.design.T @ (problem.design * weight[:, None]) + np.diag(problem.penalty)
+    size = len(problem.solution)
+    try:
+        inverse = solve_triangular(cholesky(hessian, lower=True), np.eye(size), lower=True)
+    except LinAlgError:
+        return None
+    rows = problem.design @ inverse.T
+    white = rows.T @ (rows * weight[:, None]) + (inverse * problem.penalty) @ inverse.T
+    if not np.abs(white - np.eye(size)).max() <= _WHITE:
+        return None
+    return Whitened(
+        rows,
+        rows.astype(np.float32),
+        np.linalg.norm(rows, axis=1),
+        inverse,
+        p,
+        p - problem.is_positive,
+        problem.solution,
+        problem.penalty,
+    )
 
 
-def _refit_alone(
-    values: np.ndarray,
-    is_positive: np.ndarray,
-    rows: np.ndarray,
-    base: np.ndarray,
-    full: np.ndarray,
-) -> np.ndarray:
-    """Standardise and fit the remaining rows the plain way; constant columns get coefficient 0."""
-    keep = _others(rows, len(values))
-    own = standardize(values[keep])
-    start = np.append(np.where(own.constant, 0.0, full[:-1]), full[-1])
-    beta = fit_logistic(with_intercept(own.values), is_positive[keep], base, start=start)
-    held_out = np.where(own.constant, 0.0, (values[rows] - own.mean) / own.scale)
-    return expit(with_intercept(held_out) @ beta)
+def _predict_block(
+    problem: _Problem, shared: Whitened | None, block: Sequence[np.ndarray], result: np.ndarray
+) -> None:
+    certain = np.zeros(len(block), bool)
+    if shared is not None and block:
+        held_out = fold_rows(block)
+        penalty = None
+        if not problem.paper:
+            penalty = np.tile(problem.penalty, (len(block), 1))
+            penalty[:, :-1] *= remaining_variances(problem.values, problem.scaled, held_out)
+        change, certain = solve_folds(shared, held_out, penalty)
+        margin = problem.design[held_out.rows] @ problem.solution
+        margin += np.einsum("kp,kp->k", shared.rows[held_out.rows], change[held_out.fold])
+        result[held_out.rows] = expit(margin)
+    for fold in np.flatnonzero(~certain).tolist():
+        result[block[fold]] = _refit_alone(problem, block[fold])
 
 
-def _others(rows: np.ndarray, total: int) -> np.ndarray:
-    keep = np.ones(total, bool)
+def _refit_alone(problem: _Problem, rows: np.ndarray) -> np.ndarray:
+    """Fit the remaining rows the plain way, from the solution for all rows, and predict the others."""
+    keep = np.ones(len(problem.values), bool)
     keep[rows] = False
-    return keep
+    labels, full = problem.is_positive[keep], problem.solution
+    if problem.paper:
+        beta = fit_logistic(problem.design[keep], labels, problem.penalty, start=full)
+        return expit(problem.design[rows] @ beta)
+    own, scaled = standardize(problem.values[keep]), problem.scaled
+    start = np.append(full[:-1] * own.scale / scaled.scale, full[-1])
+    start[-1] += np.sum(full[:-1] * (own.mean - scaled.mean) / scaled.scale)
+    start[:-1][own.constant] = 0.0
+    beta = fit_logistic(with_intercept(own.values), labels, problem.penalty, start=start)
+    held_out = np.where(own.constant, 0.0, (problem.values[rows] - own.mean) / own.scale)
+    return expit(with_intercept(held_out) @ beta)

@@ -17,6 +17,8 @@ from scipy.special import expit
 GRADIENT_TOLERANCE = 1e-9
 """Largest entry of the gradient at which a solution is accepted."""
 
+_LAST_DECREMENT = 1e-14  # gradient · step; above it the Hessian is nearly singular and the step no gain
+
 
 def with_intercept(values: np.ndarray) -> np.ndarray:
     """Return (K, m+1): the columns and one of ones."""
@@ -54,12 +56,14 @@ def fit_logistic(
     for _ in range(max_steps):
         p = expit(design @ beta)
         gradient = design.T @ (p - y) + penalty * beta
-        if np.abs(gradient).max() <= GRADIENT_TOLERANCE:
-            break
         hessian = design.T @ (design * (p * (1 - p))[:, None])
         hessian[np.diag_indices_from(hessian)] += penalty
         step = np.linalg.solve(_regular(hessian), gradient)
-        beta, value, moved = _descend(design, y, penalty, beta, value, step, float(gradient @ step))
+        decrement = float(gradient @ step)
+        if np.abs(gradient).max() <= GRADIENT_TOLERANCE:
+            # Convergence is quadratic here: one more step leaves nothing but rounding.
+            return beta - step if decrement <= _LAST_DECREMENT else beta
+        beta, value, moved = _descend(design, y, penalty, beta, value, step, decrement)
         if not moved:
             break
     return beta
