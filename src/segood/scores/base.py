@@ -94,13 +94,16 @@ class Score(ABC):
         """
         tensor = as_tensor(logits, name="logits")
         check_logits(tensor, dims=4)
-        check_finite(tensor, name="logits")
         if not self.is_fitted:
             raise UsageError(
                 f"score '{self.name}' must be fitted before use; call fit on training data first"
             )
-        scores = torch.cat([self.compute(widen(block)) for block in _row_blocks(tensor)], dim=1)
+        scores = self._checked_scores(tensor)
         return scores if isinstance(logits, Tensor) else scores.numpy()
+
+    def _checked_scores(self, logits: Tensor) -> Tensor:
+        check_finite(logits, name="logits")
+        return torch.cat([self.compute(widen(block)) for block in _row_blocks(logits)], dim=1)
 
     @abstractmethod
     def compute(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segood.compiled import kernels_enabled
 from segood.errors import UsageError
 from segood.scores.base import Score, Spacing
+from segood.scores.rows import entropy_map
 
 
 class Entropy(Score):
@@ -41,6 +44,20 @@ class Entropy(Score):
     def compute(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """Compute Ē of checked logits."""
         return normalized_entropy(logits=logits, dim=1)
+
+    def _checked_scores(self, logits: Tensor) -> Tensor:
+        is_short = logits.dtype in (torch.float16, torch.bfloat16, torch.float32)
+        if (
+            is_short
+            and logits.device.type == "cpu"
+            and not logits.requires_grad
+            and logits.numel()
+            and kernels_enabled()
+        ):
+            maps = [entropy for frame in logits if (entropy := entropy_map(frame)) is not None]
+            if len(maps) == len(logits):
+                return torch.from_numpy(np.stack(maps) if len(maps) > 1 else maps[0][None])
+        return super()._checked_scores(logits)
 
 
 def normalized_entropy(*, logits: Tensor | None = None, probs: Tensor | None = None, dim: int = 0) -> Tensor:
@@ -76,7 +93,8 @@ def normalized_entropy(*, logits: Tensor | None = None, probs: Tensor | None = N
         entropy, classes = torch.special.entr(probs).sum(dim), probs.shape[dim]
     else:
         assert logits is not None
-        below = logits - logits.amax(dim, keepdim=True)
+        # Differences beyond the range of the type count as its end.
+        below = (logits - logits.amax(dim, keepdim=True)).clamp(min=torch.finfo(logits.dtype).min)
         weight = below.exp()
         total = weight.sum(dim)
         entropy, classes = total.log() - (below * weight).sum(dim) / total, logits.shape[dim]

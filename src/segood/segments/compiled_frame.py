@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from segood.compiled import run_parallel
+from segood.scores.rows import Float32Rows, bands_of
 from segood.scores.upsampling import Grid
 from segood.segments.feature_kernels import sum_band
 from segood.segments.frame_kernels import read_band
-from segood.segments.runs import Runs, bands_of, join_runs
+from segood.segments.runs import Runs, join_runs
 from segood.segments.sums import NUM_FIXED
 
 
@@ -58,7 +58,7 @@ def segment_frame(
     Returns:
         The segments; None where a logit is NaN or infinite in float32.
     """
-    frame = _Bands(logits, grid)
+    frame = Float32Rows(logits, grid)
     num_classes, (height, width) = len(logits), grid.size
     is_given = score is not None
     values = np.empty((height, width), np.float32) if score is None else score
@@ -99,36 +99,3 @@ def segment_frame(
     for entering, incoming in run_parallel(add, len(bands) if runs.count else 0):
         own[entering - 1] += incoming
     return CompiledSegments(values, classes, runs, own)
-
-
-class _Bands:
-    """Logits as float32, contiguous, read-only: one type for the kernels, whatever the caller has."""
-
-    def __init__(self, logits: Tensor | np.ndarray, grid: Grid) -> None:
-        self._is_bfloat16 = isinstance(logits, Tensor) and logits.dtype == torch.bfloat16
-        if isinstance(logits, Tensor):
-            logits = (logits.view(torch.uint16) if self._is_bfloat16 else logits).numpy()
-        self._source = logits
-        is_ready = logits.dtype == np.float32 and logits.flags.c_contiguous
-        if is_ready or not grid.is_identity:  # at the network's stride a copy is small
-            self._whole: np.ndarray | None = _read_only(logits if is_ready else self._convert(logits))
-        else:
-            self._whole = None
-
-    def rows(self, first: int, last: int) -> tuple[Float32[np.ndarray, "c n w"], int]:
-        """Return logits in which row `first` lies, and the row of the image that they begin with."""
-        if self._whole is not None:
-            return self._whole, 0
-        return _read_only(self._convert(self._source[:, first:last])), first
-
-    def _convert(self, part: np.ndarray) -> Float32[np.ndarray, "c n w"]:
-        if self._is_bfloat16:
-            return (part.astype(np.uint32, order="C") << 16).view(np.float32)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found as such
-            return part.astype(np.float32, order="C")
-
-
-def _read_only(values: np.ndarray) -> np.ndarray:
-    view = values.view()
-    view.flags.writeable = False
-    return view

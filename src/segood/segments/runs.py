@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from segood.compiled import run_parallel
+from segood.scores.rows import bands_of
 from segood.segments.run_kernels import link_runs, paint_runs, runs_of_rows
-
-_BAND = 2**16
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,6 @@ class Runs:
     row_pointer: np.ndarray
     label_of_run: Int32[np.ndarray, " n"]
     num_above: Int32[np.ndarray, " rows"]
-
-
-def bands_of(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Cut the rows of an image into bands (first, last), the same for any number of threads."""
-    height, width = shape
-    rows = max(1, _BAND // width)
-    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
 
 
 def label_runs(mask: np.ndarray) -> Runs:
