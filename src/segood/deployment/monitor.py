@@ -22,7 +22,7 @@ from segood.errors import UsageError
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, load_model
 from segood.scores import get_score
-from segood.segments import extract_segments
+from segood.segments import Segments, extract_segments
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Detection:
         objects: unknown objects, in row-major order of their first pixel.
         removed: segments that the meta classifier takes for false alarms, same order.
         score: (H,W) float32, higher = more unknown.
-        classes: (H,W) uint8, predicted train id per pixel.
+        classes: (H,W) uint8 (int32 beyond 256 classes), predicted train id per pixel.
         labels: (H,W) int32, id of the segment a pixel belongs to, removed ones included; 0 none.
         features: one row of features per segment, index as in `labels`.
         image: (H,W,3) uint8, the RGB image.
@@ -143,12 +143,13 @@ class Monitor:
         """
         rgb = _as_rgb(image)
         logits = self.model.predict_logits(rgb)
-        score = self.score(logits=logits[None])[0].cpu().numpy()
-        found = extract_segments(logits=logits, score_map=score, threshold=self.threshold)
+        # Extracting segments computes the entropy anyway, in the same pass.
+        other = None if self.score.name == "entropy" else self.score(logits=logits[None])[0]
+        found = extract_segments(logits=logits, score_map=other, threshold=self.threshold)
         false_alarm = None
         if self.meta is not None and len(found):
             false_alarm = np.asarray(self.meta.predict_proba(found.features))
-        objects = _describe(found.labels, score, false_alarm)
+        objects = _describe(found, false_alarm)
         removed = (
             set()
             if false_alarm is None
@@ -157,8 +158,8 @@ class Monitor:
         return Detection(
             tuple(o for o in objects if o.id not in removed),
             tuple(o for o in objects if o.id in removed),
-            score,
-            logits.argmax(0).to("cpu").numpy().astype(np.uint8),
+            found.score_map,
+            found.classes,
             found.labels,
             found.features,
             rgb,
@@ -186,21 +187,25 @@ def _as_rgb(image: np.ndarray | Image.Image | str | Path) -> UInt8[np.ndarray, "
     return image
 
 
-def _describe(labels: np.ndarray, score: np.ndarray, false_alarm: np.ndarray | None) -> list[UnknownObject]:
+def _describe(segments: Segments, false_alarm: np.ndarray | None) -> list[UnknownObject]:
     from scipy import ndimage
 
+    if not len(segments):
+        return []
+    pixels = np.flatnonzero(segments.labels)
+    of_pixel = segments.labels.ravel()[pixels]
+    total = np.bincount(of_pixel, segments.score_map.ravel()[pixels])[1:]
+    table = segments.features
     objects = []
-    for index, window in enumerate(ndimage.find_objects(labels)):
-        rows, cols = window
-        mask = labels[window] == index + 1
-        r, c = np.nonzero(mask)
+    for index, (rows, cols) in enumerate(ndimage.find_objects(segments.labels)):
+        area = int(table["size"].iat[index])
         objects.append(
             UnknownObject(
                 id=index + 1,
                 box=(rows.start, cols.start, rows.stop, cols.stop),
-                center=(float(r.mean() + rows.start), float(c.mean() + cols.start)),
-                area=int(mask.sum()),
-                score=float(score[window][mask].mean()),
+                center=(float(table["center_row"].iat[index]), float(table["center_col"].iat[index])),
+                area=area,
+                score=float(total[index] / area),
                 probability=None if false_alarm is None else float(1 - false_alarm[index]),
             )
         )

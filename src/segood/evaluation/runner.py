@@ -99,10 +99,12 @@ def measure_dataset(
         labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
             logits = model.predict_logits(sample.image, size=target.shape)
-            score_map = score(logits=logits[None])[0].cpu().numpy()
+            # Extracting segments computes the entropy anyway, in the same pass.
+            other = None if score.name == "entropy" else score(logits=logits[None])[0]
             found = extract_segments(
-                logits=logits, score_map=score_map, threshold=config.threshold, ignore=target == IGNORE
+                logits=logits, score_map=other, threshold=config.threshold, ignore=target == IGNORE
             )
+            score_map = found.score_map
             match = match_segments(found.labels, target)
             metrics[model_key].update(score_map, target, name=sample.sample_id)
             tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
