@@ -9,7 +9,6 @@ import warnings
 from itertools import cycle
 
 import numpy as np
-import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -27,11 +26,12 @@ def measure(quick: bool = False) -> list[Requirement]:
     rows, refits = (QUICK_ROWS, QUICK_REFITS) if quick else (ROWS, REFITS)
     rounds = 2 if quick else 3
     features, labels = segment_table(rows)
+    values = features.to_numpy()
     held_out = cycle(np.random.default_rng(0).permutation(rows).tolist())
 
     def peer() -> None:
         for _ in range(refits):
-            refit_without(next(held_out), features, labels)
+            refit_without(next(held_out), values, labels)
 
     times = compare(lambda: cross_validate(features, labels, protocol="leave-one-out"), peer, rounds)
     times = times.with_peer_times(rows / refits)
@@ -64,13 +64,13 @@ def measure(quick: bool = False) -> list[Requirement]:
     return found
 
 
-def refit_without(row: int, features: pd.DataFrame, labels: np.ndarray) -> float:
+def refit_without(row: int, values: np.ndarray, labels: np.ndarray) -> float:
     """Return the probability of one segment by a fit on all others, scaler included."""
     keep = np.arange(len(labels)) != row
-    train = features[keep]
+    train = values[keep]
     scaler = StandardScaler().fit(train)
     model = LogisticRegression(tol=1e-10, max_iter=10_000).fit(scaler.transform(train), labels[keep])
-    return float(model.predict_proba(scaler.transform(features.iloc[[row]]))[0, 1])
+    return float(model.predict_proba(scaler.transform(values[[row]]))[0, 1])
 
 
 def largest_difference(rows: int, refits: int, degenerate: bool) -> float:
@@ -83,5 +83,5 @@ def largest_difference(rows: int, refits: int, degenerate: bool) -> float:
         chosen[: len(rare) // 2] = rare[: len(rare) // 2].tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its solver says that it cannot go below 1e-10
-        theirs = [refit_without(row, features, labels) for row in chosen]
+        theirs = [refit_without(row, features.to_numpy(), labels) for row in chosen]
     return float(np.abs(ours[chosen] - theirs).max())

@@ -40,7 +40,7 @@ def measure(quick: bool = False) -> list[Requirement]:
             LIMIT,
             "×",
             spread=times.spread,
-            note=f"floor of the time: {as_time(floor_seconds(moved))}",
+            note=f"physical floor {as_time(floor_seconds(moved))}",
         ),
         Requirement(
             "its peak extra memory",

@@ -93,13 +93,11 @@ def as_time(seconds: float) -> str:
 
     Example:
         >>> as_time(0.0412), as_time(61.0), as_time(0.00052), as_time(740)
-        ('41.2 ms', '61.0 s', '0.52 ms', '12.3 min')
+        ('41.2 ms', '61 s', '0.52 ms', '12.3 min')
     """
     if seconds >= 600:
         return f"{seconds / 60:.1f} min"
-    if seconds >= 1:
-        return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.1f} s"
-    return f"{1e3 * seconds:.3g} ms" if seconds < 0.1 and seconds < 0.01 else f"{1e3 * seconds:.1f} ms"
+    return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{1e3 * seconds:.3g} ms"
 
 
 def as_bytes(count: float) -> str:

@@ -53,13 +53,13 @@ def cost(prepare: Callable[..., Work], *args: object, runs: int = 5, reuse: bool
         reuse: take the process of the last such call: quicker, but it may hold freed memory that
             hides a part of the peak.
     """
-    if reuse:
-        return _kept_process().submit(_measure, prepare, args, runs).result()
-    return in_fresh_process(_measure, prepare, args, runs)
+    return in_fresh_process(_measure, prepare, args, runs, reuse=reuse)
 
 
-def in_fresh_process(function: Callable[..., Result], *args: object) -> Result:
+def in_fresh_process(function: Callable[..., Result], *args: object, reuse: bool = False) -> Result:
     """Call a function of a module with picklable arguments in a process that has done nothing else."""
+    if reuse:
+        return _kept_process().submit(function, *args).result()
     with _process() as process:
         return process.submit(function, *args).result()
 

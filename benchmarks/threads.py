@@ -43,8 +43,9 @@ def measure(quick: bool = False) -> list[ThreadUse]:
     """Measure 1 and 2 threads and the default, then two workers, each in a fresh process."""
     size = QUICK_SIZE if quick else SIZE
     counts = sorted({1, 2, num_threads()})
-    found = [in_fresh_process(with_threads, size, count, 2 if quick else 21) for count in counts]
-    return [*found, in_fresh_process(in_workers, size, 4 if quick else 40)]
+    runs, frames = (2, 4) if quick else (21, 40)
+    found = [in_fresh_process(with_threads, size, count, runs, reuse=quick) for count in counts]
+    return [*found, in_fresh_process(in_workers, size, frames, reuse=quick)]
 
 
 def os_threads() -> int:
@@ -55,9 +56,11 @@ def os_threads() -> int:
 
 def with_threads(size: tuple[int, int], count: int, runs: int) -> ThreadUse:
     """Time frames one after the other."""
-    set_num_threads(count)
     torch.set_num_threads(count)  # what runs in PyTorch follows its own setting
     logits = street_logits(*size)
+    set_num_threads(1)
+    extract_segments(logits=logits)  # what is imported here may start threads of its own
+    set_num_threads(count)
     before = os_threads()
     seconds = median_seconds(lambda: extract_segments(logits=logits), runs)
     after = os_threads()
