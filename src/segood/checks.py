@@ -54,7 +54,8 @@ def check_logits(logits: Any, *, dims: int = 4, name: str = "logits") -> None:
         raise UsageError(f"`{name}` must have shape {letters}; got {shape}")
     if shape[dims - 3] < 2:
         raise UsageError(f"`{name}` must have at least 2 classes on axis {dims - 3}; got shape {shape}")
-    if "float" not in str(logits.dtype):
+    # NumPy's name for the other byte order is like ">f4", PyTorch's dtypes have no `kind`.
+    if getattr(logits.dtype, "kind", None) != "f" and "float" not in str(logits.dtype):
         raise UsageError(f"`{name}` must be floating point; got {logits.dtype}")
 
 
