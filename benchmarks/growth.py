@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import segments
+from benchmarks import pixel_metrics, segments
 from benchmarks.inputs import logits_with_segments, pixel_scores, street_logits
 from benchmarks.measure import as_bytes
 from benchmarks.memory import Work, cost, floor_seconds
-from benchmarks.results import Point
+from benchmarks.results import Point, Record, Requirement
 from segood.evaluation import PixelMetrics
 from segood.segments import extract_segments
 
@@ -23,10 +23,10 @@ PER_UPDATE = 2 * 10**6
 """Pixels per update: about those of one frame."""
 
 
-def measure(quick: bool = False) -> list[Point]:
+def measure(quick: bool = False) -> list[Record]:
     """Measure the curves; a stream is timed once, since it is long."""
     runs = 1 if quick else 7
-    points = []
+    points: list[Point] = []
     for size in ((32, 64), (64, 128)) if quick else FRAMES:
         megapixels = size[0] * size[1] / 1e6
         label = f"{megapixels:.2g} megapixels ({size[0]}×{size[1]})"
@@ -45,7 +45,19 @@ def measure(quick: bool = False) -> list[Point]:
         points.append(
             _point("pixels", pixels, label, floor, stream, pixels, runs=pixels < 10**8, quick=quick)
         )
-    return points
+    return [*points, _state_stays_small(points[-1])]
+
+
+def _state_stays_small(longest: Point) -> Requirement:
+    return Requirement(
+        f"pixel metrics: peak extra memory, {longest.label} streamed",
+        as_bytes(longest.peak_bytes),
+        "",
+        longest.peak_bytes / 1e6,
+        pixel_metrics.LIMIT_MB,
+        " MB",
+        note="the final computation included",
+    )
 
 
 def _point(

@@ -54,7 +54,7 @@ def measure(quick: bool = False) -> list[Requirement]:
         difference = largest_difference(rows, refits * rounds, degenerate)
         found.append(
             Requirement(
-                f"largest difference of its probabilities, {kind}",
+                f"leave-one-out: largest difference of probabilities, {kind}",
                 f"{refits * rounds} segments",
                 "scikit-learn refits",
                 difference,

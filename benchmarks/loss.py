@@ -43,7 +43,7 @@ def measure(quick: bool = False) -> list[Requirement]:
             note=f"physical floor {as_time(floor_seconds(moved))}",
         ),
         Requirement(
-            "its peak extra memory",
+            f"loss: peak extra memory, {sizes}",
             as_bytes(ours),
             f"cross_entropy: {as_bytes(peer)}",
             ours / max(peer, 1),

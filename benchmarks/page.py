@@ -33,7 +33,7 @@ def number(value: float) -> str:
         return "0"
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.2g}"
 
 
 def reached(row: Requirement) -> str:
@@ -182,7 +182,8 @@ map and labels, written once; for pixels a float32 score and a uint8 target.
 
 _FIRST_CALL = """\
 Each in a fresh process, on a small input. Kernels are compiled at the first call and kept on disk; where no
-folder can be written, they are compiled in every process, and nothing else changes.
+folder can be written, they are compiled in every process, and nothing else changes. Importing Numba, about
+half a second, is part of a first call with kernels.
 """
 
 _THREADS = """\

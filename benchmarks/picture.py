@@ -55,11 +55,11 @@ def _draw_limits(axes: Axes, requirements: list[Requirement]) -> None:
         limit = required(row).split(",")[0].replace("faster", "")
         text = f"{number(row.measured)}{row.unit}".replace("faster", "")
         axes.text(1.02, place, text, transform=beside, va="center", weight="bold")
-        axes.text(1.19, place, limit, transform=beside, va="center", color="#555b66")
+        axes.text(1.17, place, limit, transform=beside, va="center", color="#555b66")
         if row.aim is not None:
             axes.plot([row.aim / row.limit] * 2, [place - 0.38, place + 0.38], color="black", linestyle=":")
     axes.text(1.02, -0.9, "measured", transform=beside, va="center", color="#555b66")
-    axes.text(1.19, -0.9, "must be", transform=beside, va="center", color="#555b66")
+    axes.text(1.17, -0.9, "must be", transform=beside, va="center", color="#555b66")
     axes.set_yticks(places, [textwrap.fill(row.what, 52) for row in requirements], fontsize=8)
     axes.set_ylim(len(requirements) - 0.4, -0.6)
     axes.set_xscale("log")

@@ -13,7 +13,7 @@ from segood.evaluation import PixelMetrics
 from segood.evaluation.report import PixelReport
 
 PIXELS, QUICK_PIXELS = 20_000_000, 20_000
-STATE_LIMIT_MB = 64
+LIMIT_MB = 64
 
 
 def measure(quick: bool = False) -> list[Requirement]:
@@ -45,7 +45,7 @@ def measure(quick: bool = False) -> list[Requirement]:
             note="scikit-learn runs once",
         ),
         Requirement(
-            "largest difference of the three to scikit-learn",
+            "pixel metrics: largest difference to scikit-learn",
             f"bound stated: {max(found.error_bound.values()):.1e}",
             "exact on all pixels",
             difference,
@@ -87,11 +87,11 @@ def _memory(pixels: int, quick: bool) -> Requirement:
     few = pixels // 10
     peer = cost(prepare_peer, few, runs=0, reuse=quick).peak_bytes
     return Requirement(
-        f"peak extra memory of the metrics of {pixels / 1e6:g} M pixels",
+        f"pixel metrics: peak extra memory, {pixels / 1e6:g} M pixels",
         as_bytes(ours),
         f"scikit-learn, {few / 1e6:g} M pixels: {as_bytes(peer)}",
         ours / 1e6,
-        STATE_LIMIT_MB,
+        LIMIT_MB,
         " MB",
-        note="state and everything else the call allocates; up to 10⁹ pixels below",
+        note="state and whatever else the call allocates",
     )

@@ -91,7 +91,7 @@ def _memory(what: str, size: tuple[int, int], stride: int, quick: bool) -> Requi
     # Logits at a stride hold less than the label image alone: the size of the full frame is the measure.
     full = 19 * 4 * size[0] * size[1]
     return Requirement(
-        what.split(",")[0] + ": peak extra memory / size of the full logits",
+        what.split(" → ")[0] + f" → {size[0]}×{size[1]}: peak extra memory / size of the full logits",
         as_bytes(ours),
         f"NumPy entropy: {as_bytes(peer)}",
         ours / full,
