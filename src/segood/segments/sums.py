@@ -23,6 +23,9 @@ from segood.segments.names import MAPS, feature_names
 # segment, the same over its boundary, then Σ p per class, then neighbours outside the mask per class.
 NUM_FIXED = 16
 
+# Segments whose features are computed at a time: their columns stay in the cache.
+_ROWS = 2**12
+
 # Pixels held at a time, so that memory stays bounded when all of a frame is OoD.
 _CHUNK = {"cpu": 2**15}
 _CHUNK_OF_DEVICES = 2**19
@@ -41,6 +44,14 @@ def features_of(sums: Float64[np.ndarray, "k s"]) -> pd.DataFrame:
         K rows indexed 1..K (index name `segment`), 37 + 2q float64 columns in the order of `feature_names`.
     """
     classes = (sums.shape[1] - NUM_FIXED) // 2
+    table = np.empty((len(sums), 37 + 2 * classes))
+    for start in range(0, len(sums), _ROWS):
+        _fill_features(sums[start : start + _ROWS], classes, table[start : start + _ROWS])
+    index = pd.RangeIndex(1, len(sums) + 1, name="segment")
+    return pd.DataFrame(table, index=index, columns=feature_names(classes))
+
+
+def _fill_features(sums: np.ndarray, classes: int, table: np.ndarray) -> None:
     size, size_bd = sums[:, 0], sums[:, 1]
     sizes = {"": size, "interior": size - size_bd, "boundary": size_bd}
     per_boundary = 1.0 / np.maximum(size_bd, 1.0)
@@ -58,13 +69,10 @@ def features_of(sums: Float64[np.ndarray, "k s"]) -> pd.DataFrame:
             columns += [by_place[""], by_place["interior"], by_place["boundary"]]
             columns += [by_place[place] * sizes[place] * per_boundary for place in ("", "interior")]
     columns += [*sizes.values(), size * per_boundary, sizes["interior"] * per_boundary]
-    neighbors = sums[:, NUM_FIXED + classes :]
-    table = np.empty((len(sums), 37 + 2 * classes))
     table[:, :35] = np.stack(columns, axis=1)
     table[:, 35 : 37 + classes] = sums[:, [2, 3, *range(NUM_FIXED, NUM_FIXED + classes)]] / size[:, None]
+    neighbors = sums[:, NUM_FIXED + classes :]
     table[:, 37 + classes :] = neighbors / np.maximum(neighbors.sum(axis=1, keepdims=True), 1.0)
-    index = pd.RangeIndex(1, len(sums) + 1, name="segment")
-    return pd.DataFrame(table, index=index, columns=feature_names(classes))
 
 
 def sum_segments(
