@@ -108,6 +108,14 @@ class BinLayout:
         # The last bins of the count stay empty (`_octaves`): their edge is the end of the range.
         return low + (high - low) * np.where(bins == 0, 0.0, np.minimum(y, 1.0))
 
+    def first_bins(self, scores: np.ndarray) -> np.ndarray:
+        """Return per score the first bin whose lower edge is not below it; `num_bins` if there is none."""
+        bins = np.maximum(self.index(np.asarray(scores, np.float64)) - 1, 0)
+        for _ in range(3):  # rounding may have moved the index by one
+            inside = np.minimum(bins, self.num_bins - 1)
+            bins = bins + ((bins < self.num_bins) & (self.lower_edges(inside) < scores))
+        return bins
+
     def _to_unit(self, scores: np.ndarray) -> np.ndarray:
         """Map to [0, 1] (a new array): float32 where that is exact, else float64."""
         low, high = self.range
