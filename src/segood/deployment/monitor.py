@@ -192,7 +192,7 @@ def _describe(segments: Segments, false_alarm: np.ndarray | None) -> list[Unknow
 
     if not len(segments):
         return []
-    pixels = np.flatnonzero(segments.labels)
+    pixels = np.flatnonzero(segments.labels > 0)
     of_pixel = segments.labels.ravel()[pixels]
     total = np.bincount(of_pixel, segments.score_map.ravel()[pixels])[1:]
     table = segments.features

@@ -7,10 +7,14 @@ computed by the implementation published with Chan, Rottmann, Gottschalk, ICCV 2
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from segood.segments.components import boundary_mask, label_components
+from segood.evaluation.contingency import sizes_of
+from segood.segments.components import label_components
+
+_SQUARE = np.ones((3, 3), np.uint8)
 
 
 def adjusted_iou(
@@ -35,18 +39,20 @@ def adjusted_iou(
         >>> adjusted_iou(labels, 2, np.array([[True, True, True, True, False]]))  # 1 of 2, 1 of 3
         array([0.5       , 0.33333333])
     """
-    size = np.bincount(labels.ravel(), minlength=count + 1)
-    shared = np.bincount(labels[cover], minlength=count + 1)
+    size = sizes_of(labels, count)
+    shared = np.bincount(labels[cover], minlength=count + 1)[1:]
     uncovered, parts = label_components(cover & (labels == 0))
-    part_size = np.bincount(uncovered.ravel(), minlength=parts + 1)
+    part_size = sizes_of(uncovered, parts)
 
-    # Which uncovered parts touch which segment: only boundary pixels have a neighbour outside the mask.
-    row, col = np.nonzero(boundary_mask(labels > 0))
+    # Which uncovered parts touch which segment: only pixels beside such a part can.
+    beside = cv2.dilate((uncovered > 0).view(np.uint8), _SQUARE) & (labels > 0).view(np.uint8)
+    row, col = np.divmod(np.flatnonzero(beside.view(bool)), labels.shape[1])
     segment = labels[row, col].astype(np.int64)
     padded = np.pad(uncovered, 1)
     pairs = [
         segment * (parts + 1) + padded[row + down, col + right] for down in range(3) for right in range(3)
     ]
     touching, part = np.divmod(np.unique(np.concatenate(pairs)), parts + 1)
-    added = np.bincount(touching, part_size[part] * (part > 0), minlength=count + 1)
-    return (shared / np.maximum(size + added, 1))[1:]
+    meets = part > 0
+    added = np.bincount(touching[meets], part_size[part[meets] - 1], minlength=count + 1)[1:]
+    return shared / np.maximum(size + added, 1)

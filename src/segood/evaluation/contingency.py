@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 
 from segood.errors import UsageError
 from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
@@ -40,11 +40,23 @@ def overlaps(first: Int[np.ndarray, "h w"], second: Int[np.ndarray, "h w"]) -> O
         >>> overlaps(np.array([[1, 1, 2]]), np.array([[0, 3, 3]]))
         Overlaps(first=array([1, 2]), second=array([3, 3]), pixels=array([1, 1]))
     """
-    both = (first > 0) & (second > 0)
+    flat, other = first.ravel(), second.ravel()
+    where = np.flatnonzero(other > 0)  # of the frame only what one of both covers is looked at again
+    where = where[flat[where] > 0]
     stride = int(second.max(initial=0)) + 1
-    pairs, pixels = np.unique(first[both].astype(np.int64) * stride + second[both], return_counts=True)
+    pairs, pixels = np.unique(flat[where].astype(np.int64) * stride + other[where], return_counts=True)
     left, right = np.divmod(pairs, stride)
     return Overlaps(left, right, pixels.astype(np.int64))
+
+
+def sizes_of(labels: Int[np.ndarray, "h w"], count: int) -> Int64[np.ndarray, " k"]:
+    """Count the pixels of segments 1..K.
+
+    Example:
+        >>> sizes_of(np.array([[0, 2, 2], [1, 0, 2]]), 2)
+        array([1, 3])
+    """
+    return np.bincount(labels.ravel()[np.flatnonzero(labels > 0)], minlength=count + 1)[1:]
 
 
 def check_labels(labels: Any, target: Any) -> None:

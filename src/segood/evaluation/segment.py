@@ -18,7 +18,7 @@ from jaxtyping import Int, Int32, UInt8
 
 from segood.errors import UsageError
 from segood.evaluation.adjusted_iou import adjusted_iou
-from segood.evaluation.contingency import check_labels, overlaps
+from segood.evaluation.contingency import check_labels, overlaps, sizes_of
 from segood.evaluation.results import SegmentErrors
 from segood.segments.components import boundary_mask, label_components
 from segood.types import IGNORE, OUT_OF_DISTRIBUTION
@@ -102,8 +102,7 @@ def match_segments(labels: Int32[np.ndarray, "h w"], target: UInt8[np.ndarray, "
     predicted, truth, num_truth = _prepare(labels, target)
     ood = truth > 0
     count = int(predicted.max(initial=0))
-    size = np.bincount(predicted.ravel(), minlength=count + 1)[1:]
-    area = np.bincount(truth.ravel(), minlength=num_truth + 1)[1:]
+    size, area = sizes_of(predicted, count), sizes_of(truth, num_truth)
     shared = overlaps(predicted, truth)
 
     hit = np.bincount(shared.first, shared.pixels, minlength=count + 1)[1:].astype(np.int64)
@@ -203,7 +202,7 @@ def ground_truth_features(labels: Int32[np.ndarray, "h w"], target: UInt8[np.nda
         1                2              2     0.5          0.25
     """
     predicted, truth, count = _prepare(labels, target)
-    area = np.bincount(truth.ravel(), minlength=count + 1)[1:]
+    area = sizes_of(truth, count)
     rim = np.bincount(truth[boundary_mask(truth > 0)], minlength=count + 1)[1:]
     covered = np.bincount(truth[predicted > 0], minlength=count + 1)[1:]
     return pd.DataFrame(

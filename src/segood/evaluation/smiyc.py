@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from segood.errors import UndefinedMetricError, UsageError
-from segood.evaluation.contingency import check_ood_target, overlaps
+from segood.evaluation.contingency import check_ood_target, overlaps, sizes_of
 from segood.segments.components import label_components
 from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 
@@ -118,25 +118,23 @@ def _match(
     """Return sIoU of a frame's instances and PPV of its predicted segments."""
     ignored = target == IGNORE
     segments, num_segments = label_components(predicted & ~ignored)
-    size = np.bincount(segments.ravel(), minlength=num_segments + 1)
-    segments[(size < min_segment_size)[segments]] = 0
+    small = sizes_of(segments, num_segments) < min_segment_size
+    segments[np.append(False, small)[segments]] = 0
     instances, num_instances = label_components(target == OUT_OF_DISTRIBUTION)
-    area = np.bincount(instances.ravel(), minlength=num_instances + 1)
+    area = sizes_of(instances, num_instances)
     small = area < min_instance_size
-    small[0] = False
-    removed = small[instances]
+    removed = np.append(False, small)[instances]
     segments[removed] = 0
     instances[removed] = 0
 
-    size = np.bincount(segments.ravel(), minlength=num_segments + 1)
+    size = sizes_of(segments, num_segments)
     shared = overlaps(segments, instances)
-    on_instances = np.bincount(shared.first, shared.pixels, minlength=num_segments + 1)
+    on_instances = np.bincount(shared.first, shared.pixels, minlength=num_segments + 1)[1:]
     off_instances = size - on_instances
-    covered = np.bincount(shared.second, shared.pixels, minlength=num_instances + 1)
+    covered = np.bincount(shared.second, shared.pixels, minlength=num_instances + 1)[1:]
     # K ∪ P without the other instances' pixels inside P is K itself and P's pixels on no instance.
-    beside = np.bincount(shared.second, off_instances[shared.first], minlength=num_instances + 1)
-    instance = np.flatnonzero(~small)[1:]
-    segment = np.flatnonzero(size[1:]) + 1
+    beside = np.bincount(shared.second, off_instances[shared.first - 1], minlength=num_instances + 1)[1:]
+    instance, segment = ~small, size > 0
     return covered[instance] / (area + beside)[instance], on_instances[segment] / size[segment]
 
 

@@ -99,7 +99,7 @@ def sum_segments(
     """
     device = classes.device
     height, width = labels.shape
-    where = np.flatnonzero(labels)
+    where = np.flatnonzero(labels > 0)
     index = torch.from_numpy(where).to(device)
     segment = torch.from_numpy(labels.ravel()[where].astype(np.int64) - 1).to(device)
     # Outside the image there is no pixel: -1 there, 0 beside the mask.
