@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from segood import scores as scores
     from segood import segments as segments
     from segood import training as training
+    from segood.compiled import set_num_threads as set_num_threads
     from segood.deployment.monitor import Detection as Detection
     from segood.deployment.monitor import Monitor as Monitor
     from segood.errors import SegoodError as SegoodError
@@ -45,6 +46,7 @@ _HOMES = {
     "save_model": "models.checkpoints",
     "scores": "",
     "segments": "",
+    "set_num_threads": "compiled",
     "training": "",
 }
 __all__ = sorted(_HOMES)
