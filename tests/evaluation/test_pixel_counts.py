@@ -202,7 +202,7 @@ def test_a_bad_pixel_anywhere_leaves_all_counts_alone(position: int, bad: str, v
         score, target = score.reshape(2, -1)[:, ::-1], target.reshape(2, -1)[:, ::-1]
     set_num_threads(2)
     try:
-        with pytest.raises(UsageError, match="frame 7: .*(NaN at 1 counted|found 1.5|found 254)"):
+        with pytest.raises(UsageError, match=r"frame 7: .*(NaN at 1 counted|found 1.5|found 254)"):
             metrics.update(score, target, name="7")
     finally:
         set_num_threads(None)

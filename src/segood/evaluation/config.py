@@ -39,6 +39,7 @@ class EvaluationConfig:
         threshold: a pixel is OoD where the score reaches this.
         meta: false-alarm filter.
         gallery_frames: frames per data set shown in the report.
+        per_image: write the pixel metrics of every frame, too (`pixels_per_image.csv`).
     """
 
     datasets: dict[str, DatasetConfig] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class EvaluationConfig:
     threshold: float = 0.7
     meta: MetaConfig = field(default_factory=MetaConfig)
     gallery_frames: int = 12
+    per_image: bool = False
 
     def check(self) -> None:
         """Raise `UsageError` where a value breaks its rule."""

@@ -81,7 +81,7 @@ class OperatingPoints:
 
         def to_score(chosen: np.ndarray) -> np.ndarray:
             own = self.to_score(np.maximum(chosen, 0))
-            return np.where(chosen < 0, scores[np.minimum(-1 - chosen, len(scores) - 1)], own)
+            return np.where(chosen < 0, scores[np.maximum(-1 - chosen, 0)], own)
 
         return OperatingPoints(thresholds, tp, fp, to_score)
 

@@ -50,7 +50,7 @@ def resolve(counts: BinCounts, frames: Frames, memory: int) -> Resolved:
     """Read the frames again until every bin that matters is resolved.
 
     Args:
-        counts: of the first pass, with pixels of both kinds.
+        counts: of the first pass.
         frames: (score, target) or (score, target, name); see `PixelMetrics.refine`.
         memory: bytes for the scores that are gathered.
 
@@ -172,6 +172,9 @@ class _Sums:
             raise UsageError(_changed("their scores differ from one pass to the next"))
 
     def resolved(self, passes: int) -> Resolved:
+        """Return what all portions together gave."""
+        if not self.num_in or not self.num_ood:
+            return Resolved(PixelNumbers(self.num_in, self.num_ood), self.fpr95, self.best, passes)
         numbers = PixelNumbers(
             self.num_in,
             self.num_ood,

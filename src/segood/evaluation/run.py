@@ -1,7 +1,8 @@
 """Evaluate a run directory: networks and data sets by configuration -> files in the run.
 
 In: a run directory that `segood.training.train` left, or networks by key. Out: `segments.parquet`,
-`gallery/`, `meta.json`, `evaluation.yaml` and, last, `metrics.json`; older ones stay until all are there.
+`gallery/`, `meta.json`, `evaluation.yaml`, on request `pixels_per_image.csv` and, last, `metrics.json`;
+older ones stay until all are there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from segood.evaluation.runner import (
     measure_dataset,
 )
 from segood.evaluation.staging import holds_only_leftovers, staged
-from segood.files import atomic_path
+from segood.files import atomic_path, write_text
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, load_model
 from segood.models.config import ModelConfig
@@ -36,6 +37,7 @@ from segood.progress import Progress, no_progress
 TITLES = {"before": "before fine-tuning", "after": "after fine-tuning"}
 FILTERED = (runs.SEGMENTS, runs.META, runs.EVALUATION, runs.METRICS)
 """What depends on the meta classification; the metrics come last."""
+PIXELS_PER_IMAGE = "pixels_per_image.csv"
 
 
 def evaluate_run(
@@ -81,7 +83,7 @@ def evaluate_run(
     described = {key: dataclasses.asdict(m) for key, m in models.items()}
     what = {**({"models": described} if models else {}), "data_root": str(root), **dataclasses.asdict(config)}
     description = (runs.CONFIG, runs.ENVIRONMENT) if models else ()  # a training has written its own
-    with staged(run, (*description, runs.GALLERY, *FILTERED)) as folder:
+    with staged(run, (*description, runs.GALLERY, PIXELS_PER_IMAGE, *FILTERED)) as folder:
         measured = [
             measure_dataset(key, item, networks, config, gallery=folder / runs.GALLERY, progress=progress)
             for key, item in opened.items()
@@ -111,6 +113,9 @@ def evaluate_run(
                 {"models": described, "evaluation": dataclasses.asdict(config), "data_root": str(root)},
             )
         runs.write_yaml(folder / runs.EVALUATION, what)
+        images = [m.images for m in measured if m.images is not None]
+        if images:
+            write_text(folder / PIXELS_PER_IMAGE, pd.concat(images).to_csv(index=False, lineterminator="\n"))
         tables = [m.segments for m in measured] or [empty_segments(networks)]
         return _filter_and_save(folder, results, pd.concat(tables, ignore_index=True), config.meta)
 

@@ -7,6 +7,7 @@ Resolution rule: logits are upsampled to the labels' size; labels are never resi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ from segood.types import IGNORE, OUT_OF_DISTRIBUTION
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
 
+_IMAGE_NUMBERS = ("num_in", "num_ood", "auroc", "average_precision", "fpr95", "undefined")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -50,12 +53,16 @@ class Measured:
         segments: one row per predicted segment: model, dataset, sample_id, segment, features,
             num_ood_pixels, iou, adjusted_iou, is_false_positive, ground_truth (ids of the
             ground-truth segments of this frame that it touches).
+        images: one row per model and frame with its own exact pixel metrics: model, dataset, sample_id,
+            num_in, num_ood, auroc, average_precision, fpr95, undefined (why the three have no value);
+            None unless the configuration asks for it.
     """
 
     dataset: DatasetInfo
     pixel: list[PixelResult]
     segment: list[SegmentResult]
     segments: pd.DataFrame
+    images: pd.DataFrame | None = None
 
 
 def measure_dataset(
@@ -83,7 +90,9 @@ def measure_dataset(
     """
     check_test_set(dataset)
     score = get_score(config.score)
-    metrics = {m: PixelMetrics(range=score.range, spacing=score.spacing) for m in models}
+    metrics = {
+        m: PixelMetrics(range=score.range, spacing=score.spacing, per_image=config.per_image) for m in models
+    }
     tables: dict[str, list[pd.DataFrame]] = {m: [] for m in models}
     shown = set(
         np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
@@ -122,6 +131,7 @@ def measure_dataset(
         [metric.to_result(model=m, dataset=key, score=config.score) for m, metric in metrics.items()],
         [_segment_result(m, key, config, table, num_ground_truth) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
+        _image_rows(key, metrics) if config.per_image else None,
     )
 
 
@@ -209,6 +219,15 @@ def empty_segments(models: Mapping[str, SegmentationModel]) -> pd.DataFrame:
         match = match_segments(found.labels, np.zeros((1, 1), np.uint8))
         tables.append(_segment_rows(key, "", "", found.features, match))
     return pd.concat(tables, ignore_index=True)
+
+
+def _image_rows(dataset: str, metrics: Mapping[str, PixelMetrics]) -> pd.DataFrame:
+    rows = [
+        {"model": model, "dataset": dataset, "sample_id": image.name, **dataclasses.asdict(image)}
+        for model, metric in metrics.items()
+        for image in metric.compute().per_image or ()
+    ]
+    return pd.DataFrame(rows, columns=["model", "dataset", "sample_id", *_IMAGE_NUMBERS])
 
 
 def _segment_rows(
