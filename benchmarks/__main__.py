@@ -7,6 +7,7 @@ picture. What was measured is kept under `runs/benchmarks`, so that `--resume` g
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ SECTIONS: dict[str, Callable[[bool], Sequence[Record]]] = {
     "first_call": first_call.measure,
     "threads": threads.measure,
 }
+BUSY = 0.5
+"""Load average from which other work disturbs: small parallel steps, as of a network, suffer ten-fold."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     done = kept(chosen) if options.resume else {}
     if options.quick:
         _say("tiny inputs: this shows that everything runs, not how fast")
+    elif (load := _load_average()) > BUSY:
+        _say(f"the machine is busy (load average {load:.1f}): what follows is disturbed")
     for name in chosen:
         if name not in done:
             _say(name)
@@ -68,6 +73,10 @@ def main(argv: list[str] | None = None) -> int:
         write_text(out / "benchmarks.md", page.render(sections, "images/benchmarks.svg"))
         _say(f"written: {out / 'benchmarks.md'}")
     return 0
+
+
+def _load_average() -> float:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _say(*lines: str) -> None:
