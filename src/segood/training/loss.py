@@ -12,15 +12,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, get_args
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segood.checks import check_choice, check_logits, check_target, check_unit_interval
-from segood.errors import UsageError
 from segood.training.config import Normalization
-from segood.types import IGNORE, OOD
+from segood.training.loss_sums import objective_sums
 
 
 class LossTerms(NamedTuple):
@@ -61,20 +58,7 @@ def loss_terms(logits: Float[Tensor, "n c h w"], target: Int[Tensor, "n h w"]) -
     """
     check_logits(logits)
     check_target(target, logits)
-    classes = logits.shape[1]
-    target = target.long()
-    ood = target == OOD
-    counted = target < classes
-    unknown = ~(counted | ood | (target == IGNORE)) | (target < 0)
-    if unknown.any():
-        value = int(target[unknown][0])
-        raise UsageError(
-            f"`target` may hold train ids 0..{classes - 1}, {OOD} (OoD) and {IGNORE} (ignore); got {value}"
-        )
-    log_probs = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
-    in_sum = F.nll_loss(log_probs, torch.where(counted, target, IGNORE), ignore_index=IGNORE, reduction="sum")
-    ood_sum = -torch.where(ood, log_probs.mean(dim=1), 0.0).sum()
-    return LossTerms(in_sum, counted.sum(), ood_sum, ood.sum())
+    return LossTerms(*objective_sums(logits, target))
 
 
 class EntropyMaximizationLoss(nn.Module):
