@@ -187,6 +187,6 @@ half a second, is part of a first call with kernels.
 """
 
 _THREADS = """\
-One setting: `segood.compiled.set_num_threads` or `SEGOOD_NUM_THREADS`; by default what PyTorch uses, and one
-in the workers of a `DataLoader`. Measured on 1024×2048 frames.
+One setting: `segood.set_num_threads` or `SEGOOD_NUM_THREADS`; by default what PyTorch uses, and one in the
+workers of a `DataLoader`. Measured on 1024×2048 frames.
 """
