@@ -64,8 +64,8 @@ def stretch_line(values, row, low, high, weight, block):  # type: ignore[no-unty
     for c in range(values.shape[0]):
         line, out = values[c, row], block[c]
         for i in range(low.size):
-            left = line[low[i]]
-            out[i] = left + weight[i] * (line[high[i]] - left)
+            left = line[np.uintp(low[i])]  # unsigned: no look for negative indices
+            out[i] = left + weight[i] * (line[np.uintp(high[i])] - left)
 
 
 @kernel

@@ -16,6 +16,9 @@ import numpy as np
 
 from segood.compiled import kernel
 
+# Numba looks for negative indices, which count from the end, unless the type has none.
+INDEX = np.uintp
+
 
 @kernel
 def mark_rim(labels, row, start, stop, rim):  # type: ignore[no-untyped-def]
@@ -24,9 +27,9 @@ def mark_rim(labels, row, start, stop, rim):  # type: ignore[no-untyped-def]
     # Rows and columns outside the image are replaced by the run's own, which are in the mask.
     above, line, below = labels[max(row - 1, 0)], labels[row], labels[min(row + 1, height - 1)]
     count = 0
-    for i in range(stop - start):
-        c = start + i
-        left, right = max(c - 1, 0), min(c + 1, width - 1)
+    for i in range(INDEX(stop - start)):
+        c = INDEX(start) + i
+        left, right = c - INDEX(c > 0), min(c + INDEX(1), INDEX(width - 1))
         inside = (
             (above[left] > 0) & (above[c] > 0) & (above[right] > 0)
             & (below[left] > 0) & (below[c] > 0) & (below[right] > 0)
@@ -42,8 +45,8 @@ def add_moments(dispersion, pixel, rim, n, sums):  # type: ignore[no-untyped-def
     """Add Σ h and Σ h² of n pixels from `pixel` on, of all and of those at the rim, for the three maps."""
     for m in range(3):
         total, squares = 0.0, 0.0
-        for i in range(n):
-            value = float(dispersion[m, pixel + i])
+        for i in range(INDEX(pixel), INDEX(pixel + n)):
+            value = float(dispersion[m, i])
             total += value
             squares += value * value
         sums[4 + 2 * m] += total

@@ -28,6 +28,10 @@ from segood.segments.run_kernels import mask_of_line, runs_of_line
 
 F32, I32 = np.float32, np.int32
 
+# Numba looks for negative indices, which count from the end, unless the type has none; a loop with such a
+# look in it is not vectorised.
+INDEX = np.uintp
+
 
 @kernel
 def list_columns(starts, stops, first_run, last_run, columns):  # type: ignore[no-untyped-def]
@@ -92,14 +96,14 @@ def sum_runs(pixels, share, num_classes, starts, stops, first_run, last_run, cla
     """Sum the probabilities `pixels` · `share` of each run."""
     for c in range(num_classes):
         line = pixels[c]
-        n = 0
+        start = INDEX(0)
         for run in range(first_run, last_run):
-            length = stops[run] - starts[run]
+            stop = start + INDEX(stops[run] - starts[run])
             part = F32(0.0)
-            for i in range(length):
-                part += line[n + i] * share[n + i]
+            for i in range(start, stop):
+                part += line[i] * share[i]
             class_sums[run, c] = part
-            n += length
+            start = stop
 
 
 @kernel
@@ -139,7 +143,7 @@ def read_band(  # type: ignore[no-untyped-def]
     held = np.full(2, -1, I32)
     scratch = np.empty((4, width), F32)
     largest, total, moment = np.empty(width, F32), np.empty(width, F32), np.empty(width, F32)
-    best, columns = np.empty(width, I32), np.empty(width, I32)
+    best, columns = np.empty(width, I32), np.empty(width, np.uint32)
     mask = np.zeros(width + 1, np.uint8)  # the pixel behind the last ends every run
     scale = F32(1.0 / math.log(num_classes))
     # Memory that is not written to costs nothing.
