@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from segood.errors import UndefinedMetricError, UsageError
-from segood.evaluation.distinct import DistinctScores
+from segood.evaluation.bins import BinLayout
+from segood.evaluation.distinct import DistinctScores, GapCounts
 from segood.evaluation.exact import resolve
 from segood.evaluation.pixel import PixelMetrics
 from segood.evaluation.report import pixel_report
@@ -307,17 +308,49 @@ def test_too_little_memory_is_refused() -> None:
         refined(frames_of(*bell(100)), memory=100)
 
 
-def test_distinct_scores_keep_the_highest_and_say_from_where() -> None:
+def test_distinct_scores_give_up_the_other_kind_first_and_then_the_lowest() -> None:
     rng = np.random.default_rng(0)
-    scores = DistinctScores(LEAST, np.inf)  # room for 1024
-    known, unknown = rng.integers(0, 5000, 20_000) / 5000, rng.integers(0, 5000, 9_000) / 5000
-    for part in range(10):
-        scores.add(known[part * 2000 :][:2000], unknown[part * 900 :][:900])
-    values, num_in, num_ood = scores.take()
-    assert 128 <= len(values) <= 1024
-    assert values[-1] == scores.floor or (values >= scores.floor).all()
-    expected = np.unique(np.concatenate([known, unknown]))
-    expected = expected[expected >= scores.floor][::-1]
-    np.testing.assert_array_equal(values, expected)
-    np.testing.assert_array_equal(num_in, [(known == v).sum() for v in values])
-    np.testing.assert_array_equal(num_ood, [(unknown == v).sum() for v in values])
+    many, few = rng.integers(0, 5000, 20_000) / 5000, rng.integers(0, 300, 900) / 300
+    for unknown, raised in ((few, False), (many, True)):
+        scores = DistinctScores(LEAST, np.inf)  # room for 1024
+        for part in range(10):
+            scores.add(many[part * 2000 :][:2000], unknown[part * len(unknown) // 10 :][: len(unknown) // 10])
+        values, num_in, num_ood = scores.take()
+        assert not scores.complete
+        assert (scores.floor > -np.inf) == raised
+        expected = np.unique(unknown)
+        np.testing.assert_array_equal(values, expected[expected >= scores.floor][::-1])
+        np.testing.assert_array_equal(num_ood, [(unknown == v).sum() for v in values])
+        assert not num_in.any()
+        assert 256 <= len(values) <= 512
+
+
+def test_gaps_by_hand() -> None:
+    # bins   [0, .5)          [.5, 1]
+    # OoD     .2               .6      .8
+    # in     .1 .2 .3 .4      .5 .6 .7 .8 .8 .9
+    layout = BinLayout((0.0, 1.0), "linear", 2)
+    gaps = GapCounts(layout, np.array([0.8, 0.6, 0.2]), np.array([1, 1, 5]))
+    for part in ([0.9, 0.1, 0.8, 0.5], [0.2, 0.3, 0.4, 0.6, 0.7, 0.8]):
+        gaps.add(np.array(part))
+    places, values, num_in, num_ood = gaps.portions()
+    assert places.tolist() == [1] * 6 + [0] * 3
+    assert values.tolist() == [0.8] * 3 + [0.6] * 3 + [0.2] * 3
+    assert num_in.tolist() == [1, 2, 0, 1, 1, 1, 2, 1, 1]
+    assert num_ood.tolist() == [0, 1, 0, 0, 1, 0, 0, 5, 0]
+    assert gaps.orphans == 0
+    rest = GapCounts(layout, np.array([0.8]), np.array([1]))
+    rest.add(np.array([0.1, 0.9]))
+    assert rest.orphans == 1
+    none = GapCounts(layout, np.empty(0), np.empty(0, int))
+    none.add(np.array([0.1, 0.9]))
+    assert none.orphans == 2
+
+
+def test_two_more_passes_are_enough_where_the_ood_scores_fit() -> None:
+    score, target = bell(size=200_000, ood=0.002)
+    frames = frames_of(score, target)
+    metrics = refined(frames, LEAST)
+    assert metrics._resolved is not None
+    assert metrics._resolved.num_passes == 2
+    assert numbers(metrics) == pytest.approx(reference(score, target), abs=1e-12)

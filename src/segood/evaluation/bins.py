@@ -11,6 +11,22 @@ Two spacings, both pure arithmetic (no search):
   [2^-(n+1), 2^-n) gets 2^(k-2-n) bins for n < 4 (so they are equally wide, 2^(1-k)), 2^(k-6) for
   n < 25, 2^(k-9) down to 2^-126, the smallest normal float32. Anything smaller, 0 above all, has one
   bin of its own. The index is read from the float's exponent and its leading mantissa bits.
+
+Which to choose, by the largest of the three error bounds (AUROC, AP, FPR95) on 20 million drawn pixels, 2 %
+of them OoD, float32:
+
+| score                                            | spacing | 2^18 | 2^20 | 2^21 | 2^22 |
+|--------------------------------------------------|---------|------|------|------|------|
+| bell-shaped, deviation 1/10 of the range         | linear  | 1e-5 | 3e-6 | 2e-6 | 9e-7 |
+|                                                  | log     | 3e-5 | 7e-6 | 3e-6 | 2e-6 |
+| entropy or 1 - p of a confident network, near 0  | linear  | 4e-5 | 1e-5 | 6e-6 | 3e-6 |
+|                                                  | log     | 1e-5 | 3e-6 | 1e-6 | 1e-6 |
+| logits, deviation 3, range (-512, 512)           | linear  | 5e-4 | 1e-4 | 6e-5 | 3e-5 |
+| the same, range (-40, 20)                        | linear  | 3e-5 | 7e-6 | 3e-6 | 2e-6 |
+
+So: log where scores crowd at the lower end, linear otherwise; a range that fits counts for more than bins,
+and four times the bins quarter the bound. 2^21 bins keep all bounds below 1e-5 in a fitting range, 2^22
+linear ones below 1e-6 for a bell.
 """
 
 from __future__ import annotations
@@ -25,7 +41,7 @@ from segood.checks import check_choice
 from segood.errors import UsageError
 
 DEFAULT_NUM_BINS = 2**21
-"""Two int64 counts per bin: 33.5 MB of state."""
+"""A state of 17 MB and 4 MB per thread (see `evaluation/counts.py`)."""
 
 TOLERANCE = 1e-6
 """Share of the range by which rounding may push a score outside; it counts to the bin at the end."""

@@ -3,9 +3,9 @@
 In: counts per bin of a first pass, the same frames once more. Out: the metrics of the pixels themselves.
 
 Only bins that can move a metric are looked into: those with pixels of both kinds, and those with several
-OoD pixels below an in-distribution one (average precision depends on which of them are tied). Their
-scores are gathered from the highest down; where the memory is too small for all, the lower ones wait for
-another pass over the frames.
+OoD pixels below an in-distribution one (average precision depends on which of them are tied). Where the
+memory does not hold all their scores, the OoD scores are gathered in one pass and the others counted at
+and between them in the next; where not even the OoD scores fit, from the highest down in several rounds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from segood.errors import UsageError
 from segood.evaluation import curves
 from segood.evaluation.counts import BinCounts
 from segood.evaluation.curves import PixelNumbers
-from segood.evaluation.distinct import DistinctScores
+from segood.evaluation.distinct import DistinctScores, GapCounts
 from segood.evaluation.inputs import blocks, checked_arrays
+from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 
 Frames = Iterable[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
 
@@ -58,22 +59,46 @@ def resolve(counts: BinCounts, frames: Frames, memory: int) -> Resolved:
         UsageError: the frames are not those of the first pass, or end before all is resolved.
     """
     sums = _Sums(counts)
-    ceiling, passes = np.inf, 0
-    while True:
+    reader = _Reader(counts, frames, sums.at_stake)
+    ceiling = np.inf
+    while ceiling > -np.inf:
         scores = DistinctScores(memory, ceiling)
-        again = BinCounts(counts.layout)
-        for score, target in _frames(frames, passes):
+        for known, unknown in reader.read(scores):
+            scores.add(known, unknown)
+        values, num_in, num_ood = scores.take()
+        if scores.complete:
+            sums.add(counts.layout.index(values), values, num_in, num_ood)
+        else:
+            gaps = GapCounts(counts.layout, values, num_ood)
+            for known, _ in reader.read(scores):
+                gaps.add(known)
+            sums.add_orphans(gaps.orphans)
+            sums.add(*gaps.portions())
+        ceiling = scores.floor
+    sums.check_complete()
+    return sums.resolved(reader.passes)
+
+
+@dataclass
+class _Reader:
+    """Reads the frames, makes sure that they are those of the first pass, and picks what is at stake."""
+
+    counts: BinCounts
+    frames: Frames
+    at_stake: np.ndarray
+    passes: int = 0
+
+    def read(self, window: DistinctScores) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield in-distribution and OoD scores of bins at stake, from floor to ceiling of the window."""
+        again = BinCounts(self.counts.layout)
+        for score, target in _frames(self.frames, self.passes):
             if not again.add(score, target):
                 raise UsageError(_changed("it breaks a rule that it kept in the first pass"))
-            _gather(counts, sums.at_stake, scores, score, target)
-        if not again.equals(counts):
-            raise UsageError(_changed(_difference(counts, again)))
-        passes += 1
-        sums.add(*scores.take())
-        ceiling = scores.floor
-        if ceiling == -np.inf:
-            sums.check_complete()
-            return sums.resolved(passes)
+            for some, kinds in blocks(score, target, _PIECE):
+                yield _gather(self.counts, self.at_stake, window, some, kinds)
+        if not again.equals(self.counts):
+            raise UsageError(_changed(_difference(self.counts, again)))
+        self.passes += 1
 
 
 def _frames(frames: Frames, passes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -91,26 +116,21 @@ def _frames(frames: Frames, passes: int) -> Iterator[tuple[np.ndarray, np.ndarra
 
 
 def _gather(
-    counts: BinCounts,
-    at_stake: np.ndarray,
-    scores: DistinctScores,
-    score: np.ndarray,
-    target: np.ndarray,
-) -> None:
-    for some, kinds in blocks(score, target, _PIECE):
-        if kernels_enabled():
-            from segood.evaluation import pixel_kernels as kernels
+    counts: BinCounts, at_stake: np.ndarray, window: DistinctScores, score: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    floor, ceiling = window.floor, window.ceiling
+    if kernels_enabled():
+        from segood.evaluation import pixel_kernels as kernels
 
-            known, unknown = np.empty(len(some)), np.empty(len(some))
-            found = kernels.gather(
-                some, kinds, *counts.kernel_layout(), at_stake, scores.floor, scores.ceiling, known, unknown
-            )
-            scores.add(known[: found[0]], unknown[: found[1]])
-        else:
-            inside = (some >= scores.floor) & (some < scores.ceiling) & (kinds <= 1)
-            some, kinds = some[inside].astype(np.float64), kinds[inside]
-            wanted = at_stake[counts.layout.index(some)]
-            scores.add(some[wanted & (kinds == 0)], some[wanted & (kinds == 1)])
+        known, unknown = np.empty(len(score)), np.empty(len(score))
+        found = kernels.gather(
+            score, target, *counts.kernel_layout(), at_stake, floor, ceiling, known, unknown
+        )
+        return known[: found[0]], unknown[: found[1]]
+    inside = (score >= floor) & (score < ceiling) & (target != IGNORE)
+    score, target = score[inside].astype(np.float64), target[inside]
+    wanted = at_stake[counts.layout.index(score)]
+    return score[wanted & (target == IN_DISTRIBUTION)], score[wanted & (target == OUT_OF_DISTRIBUTION)]
 
 
 class _Sums:
@@ -133,13 +153,18 @@ class _Sums:
         i, o = num_in[whole], num_ood[whole]
         self._add(whole, self.layout.lower_edges, i, o, self.tp0[whole] + o, self.fp0[whole] + i)
 
-    def add(self, values: np.ndarray, num_in: np.ndarray, num_ood: np.ndarray) -> None:
-        """Add distinct scores of bins at stake, falling, and how many pixels have each."""
+    def add_orphans(self, num_in: int) -> None:
+        """Add in-distribution pixels of the bin whose higher part is done; no OoD pixel follows in it."""
+        if num_in and self.partial[0] >= 0:
+            place = np.array([self.partial[0]])
+            self.add(place, self.layout.lower_edges(place), np.array([num_in]), np.array([0]))
+
+    def add(self, places: np.ndarray, values: np.ndarray, num_in: np.ndarray, num_ood: np.ndarray) -> None:
+        """Add scores of bins at stake, falling, and how many pixels have each."""
         if not len(values):
             return
         self.left[0] -= int(num_in.sum())
         self.left[1] -= int(num_ood.sum())
-        places = self.layout.index(values)
         starts = np.flatnonzero(np.diff(places, prepend=-1))
         lengths = np.diff(starts, append=len(values))
         done = []

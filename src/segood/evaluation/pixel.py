@@ -36,7 +36,8 @@ class PixelMetrics:
 
     Args:
         range: lowest and highest possible score; every score recommends its own.
-        spacing: "linear", or "log" for scores that crowd near the lower end (`evaluation.bins`).
+        spacing: "linear", or "log" for scores that crowd near the lower end (`evaluation.bins` has measured
+            advice on spacing, range and number of bins).
         num_bins: number of bins; the state is 8 bytes each and 2 more per thread (21 to 34 MB by
             default), however many pixels follow.
         exact: `compute` and the curves wait for a second pass over the frames, `refine`, and give the
@@ -101,8 +102,9 @@ class PixelMetrics:
             frames: yields (score, target) or (score, target, name): the very pixels that were counted, in
                 any order. A function without arguments that returns such an iterable, or something that can
                 be iterated again and again, may be read several times; an iterator only once.
-            memory: bytes for the scores inside the bins; what exceeds it is left to further passes. The
-                bins themselves need 60 bytes each on top, for the time of the call.
+            memory: bytes for the scores inside the bins. One pass is enough where they hold all distinct
+                scores of bins with both kinds of pixel (64 bytes each), two where they hold the OoD scores;
+                more otherwise. The bins need 60 bytes each on top, for the time of the call.
 
         Raises:
             UsageError: not built with `exact=True`; the frames are not those that were counted; an

@@ -20,6 +20,7 @@ from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError
 from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.config import EvaluationConfig
+from segood.evaluation.curves import METRICS
 from segood.evaluation.describe import describe_dataset
 from segood.evaluation.fitting import check_labels_fit
 from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
@@ -39,7 +40,7 @@ from segood.types import IGNORE, OUT_OF_DISTRIBUTION
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
 
-_IMAGE_NUMBERS = ("num_in", "num_ood", "auroc", "average_precision", "fpr95", "undefined")
+_IMAGE_NUMBERS = ("num_in", "num_ood", *METRICS, "undefined")
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,8 @@ def _image_rows(dataset: str, metrics: Mapping[str, PixelMetrics]) -> pd.DataFra
         for model, metric in metrics.items()
         for image in metric.compute().per_image or ()
     ]
-    return pd.DataFrame(rows, columns=["model", "dataset", "sample_id", *_IMAGE_NUMBERS])
+    table = pd.DataFrame(rows, columns=["model", "dataset", "sample_id", *_IMAGE_NUMBERS])
+    return table.astype(dict.fromkeys(METRICS, float))  # also where all are undefined
 
 
 def _segment_rows(
