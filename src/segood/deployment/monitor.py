@@ -195,15 +195,17 @@ def _describe(segments: Segments, false_alarm: np.ndarray | None) -> list[Unknow
     pixels = np.flatnonzero(segments.labels > 0)
     of_pixel = segments.labels.ravel()[pixels]
     total = np.bincount(of_pixel, segments.score_map.ravel()[pixels])[1:]
-    table = segments.features
+    sizes, center_rows, center_cols = (
+        segments.features[name].to_numpy() for name in ("size", "center_row", "center_col")
+    )
     objects = []
     for index, (rows, cols) in enumerate(ndimage.find_objects(segments.labels)):
-        area = int(table["size"].iat[index])
+        area = int(sizes[index])
         objects.append(
             UnknownObject(
                 id=index + 1,
                 box=(rows.start, cols.start, rows.stop, cols.stop),
-                center=(float(table["center_row"].iat[index]), float(table["center_col"].iat[index])),
+                center=(float(center_rows[index]), float(center_cols[index])),
                 area=area,
                 score=float(total[index] / area),
                 probability=None if false_alarm is None else float(1 - false_alarm[index]),
