@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -62,6 +63,45 @@ def test_usual_wrappings_load(tmp_path: Path, weights: dict[str, Tensor], dress:
     model = load_model(network(), checkpoint=path, num_classes=4)
     for key, value in model.network.state_dict().items():
         assert torch.equal(value, weights[key]) or "num_batches" in key
+
+
+@pytest.mark.parametrize("numpy_1", [False, True], ids=["numpy2", "numpy1"])
+@pytest.mark.parametrize("number", [np.float64(0.81), np.float32(0.5), np.int64(3), np.bool_(True)])
+def test_numpy_numbers_beside_the_weights_are_left_out(
+    tmp_path: Path, weights: dict[str, Tensor], number: np.generic, numpy_1: bool
+) -> None:
+    """The form of the paper's checkpoint: training extras around the weights, the metric a NumPy number."""
+    path = tmp_path / "best_cityscapes_checkpoint.pth"
+    extras = {
+        "optimizer": {"state": {}, "param_groups": [{"lr": 1e-3, "params": [0]}]},
+        "epoch": 174,
+        "mean_iu": number,
+        "command": "--arch network.deepv3.DeepWV3Plus --lr 0.001",
+    }
+    torch.save(
+        {"state_dict": prefixed("module.", weights), **extras}, path, _use_new_zipfile_serialization=False
+    )
+    if numpy_1:  # which had another name for the same module
+        content = path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+        assert b"numpy.core.multiarray\nscalar" in content
+        path.write_bytes(content)
+    model = load_model(network(), checkpoint=path, num_classes=4)
+    assert all(torch.equal(value, weights[key]) for key, value in model.network.state_dict().items())
+    assert not any(
+        "numpy" in str(safe) for safe in torch.serialization.get_safe_globals()
+    )  # only while reading
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros(3), np.random.RandomState(0), np.add],
+    ids=["array", "generator", "function"],
+)
+def test_other_numpy_objects_are_refused(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "bad.pth"
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": value}, path)
+    with pytest.raises(CheckpointError, match=r"bad\.pth is refused: reading it would run code"):
+        load_state_dict_file(path)
 
 
 def test_foreign_safetensors_load(tmp_path: Path, weights: dict[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ from segood.models import Preprocessing, SegmentationModel, list_models, load_mo
 
 
 def test_known_names() -> None:
-    assert list_models() == ("espnetv2", "torchvision", "unet")
+    assert list_models() == ("espnetv2", "deeplabv3plus_wrn38", "torchvision", "unet")
     assert "load_model" in dir(segood.models)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         segood.models.nothing  # noqa: B018

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
+from threading import Lock
 from typing import Any
 
 import safetensors
@@ -30,6 +31,24 @@ from segood.models.adapter import SegmentationModel
 HEADER_KEY = "segood"
 HEADER_FORMAT = 1
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network")
+
+
+class _Dropped:
+    """Stands in for a NumPy number (a metric beside the weights), which nobody needs here."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+# what pickles of NumPy 1 and 2 call to rebuild one number; here, nothing of NumPy's is called
+_NUMPY_NUMBER: list[Any] = [
+    (_Dropped, name)
+    for name in ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+]
+_SAFE_GLOBALS_LOCK = Lock()  # PyTorch keeps the list for the whole process
 
 
 @dataclass(frozen=True)
@@ -177,7 +196,8 @@ def _read_pytorch(path: Path) -> Checkpoint:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; what matters is raised
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with _SAFE_GLOBALS_LOCK, torch.serialization.safe_globals(_NUMPY_NUMBER):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise _refusal(path, error) from error
     except Exception as error:  # broken files raise whatever the damaged byte leads to

@@ -29,7 +29,7 @@ def list_models() -> tuple[str, ...]:
 
     Example:
         >>> list_models()
-        ('espnetv2', 'torchvision', 'unet')
+        ('espnetv2', 'deeplabv3plus_wrn38', 'torchvision', 'unet')
     """
     return tuple(NETWORKS)
 
@@ -60,8 +60,9 @@ def load_model(
         preprocessing: normalisation and working size; ImageNet's, any size.
         drop_channels: for a module: trailing channels of its logits that are no classes.
         device: where the model goes.
-        options: of the named network: `scale` for espnetv2 (2.0 or 0.5), `arch` for torchvision,
-            `width` for unet.
+        options: of the named network: `scale` for espnetv2 (2.0 or 0.5), `activation_checkpointing`
+            for deeplabv3plus_wrn38 (less memory in training, a third more time), `arch` for
+            torchvision, `width` for unet.
 
     Returns:
         The model, in evaluation mode.

@@ -15,6 +15,7 @@ import torchvision
 from torch import Tensor, nn
 
 from segood.checks import check_choice
+from segood.models.deeplabv3plus_wrn38 import DeepLabV3PlusWRN38
 from segood.models.espnetv2 import ESPNetv2
 from segood.models.espnetv2_encoder import ENCODER_CHANNELS
 from segood.models.unet import UNet
@@ -66,6 +67,20 @@ def infer_espnetv2(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return known
 
 
+def build_deeplabv3plus_wrn38(
+    num_classes: int, *, width: int = 64, activation_checkpointing: bool = False
+) -> tuple[nn.Module, int]:
+    """Build the paper's network; narrower ones are for trying things out."""
+    return DeepLabV3PlusWRN38(num_classes, width, activation_checkpointing=activation_checkpointing), 0
+
+
+def infer_deeplabv3plus_wrn38(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell width and classes from the first and the last convolution."""
+    first, last = tensors.get("mod1.conv1.weight"), tensors.get("final.6.weight")
+    known = {} if first is None else {"width": first.shape[0]}
+    return known if last is None else {**known, "num_classes": last.shape[0]}
+
+
 def build_torchvision(num_classes: int, *, arch: str = "lraspp_mobilenet_v3_large") -> tuple[nn.Module, int]:
     """Build any of torchvision's segmentation networks, without pretrained weights or auxiliary head."""
     check_choice("arch", arch, torchvision.models.list_models(module=torchvision.models.segmentation))
@@ -101,6 +116,12 @@ NETWORKS: dict[str, NetworkEntry] = {
             "ESPNetv2 (CVPR 2019), small and fast; scale 2.0 or 0.5",
             build_espnetv2,
             infer_espnetv2,
+        ),
+        NetworkEntry(
+            "deeplabv3plus_wrn38",
+            "the paper's network, DeepLabv3+ on Wide-ResNet-38 (CVPR 2019); activation_checkpointing, width",
+            build_deeplabv3plus_wrn38,
+            infer_deeplabv3plus_wrn38,
         ),
         NetworkEntry(
             "torchvision",
