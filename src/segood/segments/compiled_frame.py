@@ -7,6 +7,7 @@ others are converted band by band. Import only where `kernels_enabled()`.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from segood.compiled import run_parallel
 from segood.scores.rows import Float32Rows, bands_of
 from segood.scores.upsampling import Grid
 from segood.segments.feature_kernels import sum_band
-from segood.segments.frame_kernels import read_band
+from segood.segments.frame_kernels import read_band, room_for
 from segood.segments.runs import Runs, join_runs
 from segood.segments.sums import NUM_FIXED
 
@@ -73,7 +74,7 @@ def segment_frame(
         part, first_row = frame.rows(first, last)
         return read_band(  # type: ignore[no-any-return]
             part, first_row, rows, cols, grid.is_identity, values, is_given, limit, without, classes,
-            first, last,
+            first, last, _room(num_classes, width, bands[0][1], grid.is_identity),
         )  # fmt: skip
 
     parts = run_parallel(read, len(bands))
@@ -99,3 +100,14 @@ def segment_frame(
     for entering, incoming in run_parallel(add, len(bands) if runs.count else 0):
         own[entering - 1] += incoming
     return CompiledSegments(values, classes, runs, own)
+
+
+_kept = threading.local()
+
+
+def _room(num_classes: int, width: int, rows: int, same_size: bool) -> tuple[np.ndarray, ...]:
+    """Return this thread's memory for bands of that shape."""
+    shape = (num_classes, width, rows, same_size)
+    if getattr(_kept, "shape", None) != shape:
+        _kept.shape, _kept.room = shape, room_for(*shape)
+    return _kept.room  # type: ignore[no-any-return]

@@ -33,6 +33,29 @@ F32, I32 = np.float32, np.int32
 INDEX = np.uintp
 
 
+def room_for(num_classes: int, width: int, rows: int, same_size: bool) -> tuple[np.ndarray, ...]:
+    """Return the memory that `read_band` works in, to be used again and again by one thread.
+
+    Fresh memory would cost a fifth of the time, since the system hands it out page by page. What is not
+    written to is not taken: 0.3 MB for 19 classes and 2048 columns, up to 4 MB where all pixels are OoD.
+    """
+    line = width + LINE_PADDING
+    most_runs = rows * (width // 2 + 1)
+    return (
+        np.empty((num_classes, line), F32),  # block
+        np.empty((num_classes, line), F32),  # pixels
+        np.empty((2, num_classes, 1 if same_size else line), F32),  # stretched
+        np.empty((7, width), F32),  # scratch; largest, total, moment
+        np.empty((3, rows * width), F32),  # dispersion
+        np.empty((most_runs, num_classes), F32),  # class_sums
+        np.empty(width, I32),  # best
+        np.empty(most_runs, I32),  # starts
+        np.empty(most_runs, I32),  # stops
+        np.empty(width, np.uint32),  # columns
+        np.empty(width + 1, np.uint8),  # mask
+    )
+
+
 @kernel
 def list_columns(starts, stops, first_run, last_run, columns):  # type: ignore[no-untyped-def]
     """List the columns of a row's runs; return how many."""
@@ -119,7 +142,7 @@ def is_finite(block, num_classes, width):  # type: ignore[no-untyped-def]
 
 @kernel
 def read_band(  # type: ignore[no-untyped-def]
-    values, first_row, rows, cols, same_size, score, is_given, threshold, ignored, classes, first, last
+    values, first_row, rows, cols, same_size, score, is_given, threshold, ignored, classes, first, last, room
 ):
     """Read rows `first` to `last` of a frame.
 
@@ -130,6 +153,7 @@ def read_band(  # type: ignore[no-untyped-def]
         threshold: float32; a pixel is OoD where score ≥ threshold.
         ignored: (H,W) uint8, 1 = in no segment; or (0,0) for none.
         classes: (H,W) uint8 or int32, filled with the first class of the largest logit.
+        room: what `room_for` returned for such a band; what is in it does not matter.
 
     Returns:
         starts, stops: (n,) int32 of the band's runs; counts: (rows,) int32 runs of each row;
@@ -137,21 +161,12 @@ def read_band(  # type: ignore[no-untyped-def]
         the number of rows or entropies that NaN or infinite logits have spoilt.
     """
     num_classes, width = values.shape[0], classes.shape[1]
-    block = np.empty((num_classes, width + LINE_PADDING), F32)
-    pixels = np.empty((num_classes, width + LINE_PADDING), F32)
-    stretched = np.empty((2, num_classes, 1 if same_size else width + LINE_PADDING), F32)
+    block, pixels, stretched, scratch, dispersion, class_sums, best, starts, stops, columns, mask = room
+    largest, total, moment = scratch[4], scratch[5], scratch[6]
     held = np.full(2, -1, I32)
-    scratch = np.empty((4, width), F32)
-    largest, total, moment = np.empty(width, F32), np.empty(width, F32), np.empty(width, F32)
-    best, columns = np.empty(width, I32), np.empty(width, np.uint32)
-    mask = np.zeros(width + 1, np.uint8)  # the pixel behind the last ends every run
     scale = F32(1.0 / math.log(num_classes))
-    # Memory that is not written to costs nothing.
-    most_runs = (last - first) * (width // 2 + 1)
-    starts, stops = np.empty(most_runs, I32), np.empty(most_runs, I32)
-    class_sums = np.empty((most_runs, num_classes), F32)
-    dispersion = np.empty((3, (last - first) * width), F32)
     counts = np.zeros(last - first, I32)
+    mask[width] = 0  # the pixel behind the last ends every run
     num_runs = num_pixels = wrong = 0
     for r in range(first, last):
         row = r - first_row if same_size else r
