@@ -160,9 +160,12 @@ def run_parallel(work: Callable[[int], Result], count: int) -> list[Result]:
         while (piece := next(pieces)) < count:
             results[piece] = work(piece)
 
-    pool = _pool(num_threads())
-    for future in [pool.submit(drain) for _ in range(threads)]:
-        future.result()
+    others = [_pool(num_threads()).submit(drain) for _ in range(threads - 1)]
+    try:
+        drain()  # this thread works, too: one less to wake
+    finally:
+        for other in others:
+            other.result()
     return results
 
 

@@ -62,7 +62,10 @@ def segment_frame(
     frame = Float32Rows(logits, grid)
     num_classes, (height, width) = len(logits), grid.size
     is_given = score is not None
-    values = np.empty((height, width), np.float32) if score is None else score
+    # Both maps at once: memory of several megabytes that is taken and given back in the same size frame after
+    # frame stays with the process; otherwise handing it out anew took up to a third of the time.
+    maps = np.empty((2 if score is None else 1, height, width), np.float32)
+    values, labels = maps[0] if score is None else score, maps[-1].view(np.int32)
     classes = np.empty((height, width), np.uint8 if num_classes <= 256 else np.int32)
     without = np.zeros((0, 0), np.uint8) if ignored is None else ignored.view(np.uint8)
     limit = np.float32(threshold)  # a score of 0.7 reaches the threshold 0.7, in float32 as well
@@ -81,7 +84,7 @@ def segment_frame(
     if any(part[-1] for part in parts):
         return None
     starts, stops, counts = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    runs = join_runs(grid.size, starts, stops, counts)
+    runs = join_runs(labels, starts, stops, counts)
     own = np.zeros((runs.count, NUM_FIXED + 2 * num_classes))
 
     def add(band: int) -> tuple[np.ndarray, np.ndarray]:

@@ -42,22 +42,23 @@ def label_runs(mask: np.ndarray) -> Runs:
     bands = bands_of(mask.shape)
     parts = run_parallel(lambda band: runs_of_rows(mask, *bands[band]), len(bands))
     starts, stops, counts = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return join_runs(mask.shape, starts, stops, counts)
+    return join_runs(np.empty(mask.shape, np.int32), starts, stops, counts)
 
 
-def join_runs(shape: tuple[int, ...], starts: np.ndarray, stops: np.ndarray, counts: np.ndarray) -> Runs:
+def join_runs(
+    labels: Int32[np.ndarray, "h w"], starts: np.ndarray, stops: np.ndarray, counts: np.ndarray
+) -> Runs:
     """Join runs, by row and column, to segments.
 
     Args:
-        shape: (H,W).
+        labels: (H,W) int32, to be filled.
         starts, stops: (n,) int32.
         counts: (H,) number of runs of each row.
     """
-    row_pointer = np.zeros(shape[0] + 1, np.int64)
+    row_pointer = np.zeros(len(labels) + 1, np.int64)
     np.cumsum(counts, out=row_pointer[1:])
     label_of_run, count, num_above = link_runs(starts, stops, row_pointer)
-    labels = np.empty(shape, np.int32)
-    bands = bands_of(shape)
+    bands = bands_of(labels.shape)
 
     def paint(band: int) -> None:
         paint_runs(labels, starts, stops, row_pointer, label_of_run, *bands[band])
