@@ -25,6 +25,10 @@ class CheckpointError(SegoodError):
     """A checkpoint cannot be read, is not safe to read, or does not fit the network."""
 
 
+class FetchError(SegoodError):
+    """A file could not be fetched, or is not the one that was asked for."""
+
+
 class UndefinedMetricError(SegoodError):
     """A metric has no value for this input (for example no OoD pixel at all)."""
 

@@ -19,6 +19,7 @@ from segood.models.adapter import SegmentationModel, probe_num_channels
 from segood.models.checkpoints import Checkpoint, read_checkpoint
 from segood.models.matching import load_weights, unwrap_keys
 from segood.models.preprocessing import Preprocessing
+from segood.models.weights import resolve_weights
 from segood.models.zoo import CITYSCAPES_CLASSES, NETWORKS, NetworkEntry
 
 _FILE_SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar"}
@@ -53,8 +54,9 @@ def load_model(
     Args:
         name_or_module_or_path: a name of `list_models`; a file written by `save_model`; or a module
             of yours (see `SegmentationModel` for what it may return), which is wrapped, not copied.
-        checkpoint: weights for a named network or a module; read without running code, loaded
-            strictly. Random weights where not given.
+        checkpoint: weights for a named network or a module: a file, or the name of public weights
+            that were fetched (`segood models list`); read without running code, loaded strictly.
+            Random weights where not given.
         num_classes: number of classes q. For a module it is counted with one small forward.
         class_names: q names.
         preprocessing: normalisation and working size; ImageNet's, any size.
@@ -77,7 +79,7 @@ def load_model(
         (torch.Size([1, 19, 65, 97]), 'sky')
     """
     target = name_or_module_or_path
-    file = None if checkpoint is None else read_checkpoint(checkpoint)
+    file = None if checkpoint is None else read_checkpoint(resolve_weights(checkpoint))
     if isinstance(target, nn.Module):
         _refuse_options(options, type(target).__name__)
         model = _wrap(target, file, num_classes, class_names, preprocessing, drop_channels)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from segood.checks import check_choice
 from segood.models.deeplabv3plus_wrn38 import DeepLabV3PlusWRN38
 from segood.models.espnetv2 import ESPNetv2
 from segood.models.espnetv2_encoder import ENCODER_CHANNELS
+from segood.models.preprocessing import Preprocessing
 from segood.models.unet import UNet
+from segood.models.weights import PUBLIC_WEIGHTS, PublicWeights
 
 CITYSCAPES_CLASSES = 19
 
@@ -34,6 +36,10 @@ class NetworkEntry:
             are the options, with their defaults.
         infer: `(tensors) -> options and num_classes` as far as the weights tell them.
         ignored: beginnings of keys of published checkpoints that the network does without.
+        preprocessing: what the published weights expect; default of a network built by this name.
+        label_space: what the outputs mean unless told otherwise; None where that is the user's word.
+        licence: of the code that builds the network.
+        source: the publication, or the library the network comes from.
     """
 
     name: str
@@ -41,6 +47,15 @@ class NetworkEntry:
     build: Callable[..., tuple[nn.Module, int]]
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     ignored: tuple[str, ...] = ()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    label_space: str | None = None
+    licence: str = "Apache-2.0 (segood's own code)"
+    source: str = ""
+
+    @property
+    def weights(self) -> tuple[PublicWeights, ...]:
+        """Public weights for this network, see `segood models fetch`."""
+        return tuple(w for w in PUBLIC_WEIGHTS.values() if w.network == self.name)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -116,12 +131,17 @@ NETWORKS: dict[str, NetworkEntry] = {
             "ESPNetv2 (CVPR 2019), small and fast; scale 2.0 or 0.5",
             build_espnetv2,
             infer_espnetv2,
+            label_space="cityscapes",
+            source="S. Mehta et al., ESPNetv2, CVPR 2019, arXiv 1811.11431",
         ),
         NetworkEntry(
             "deeplabv3plus_wrn38",
             "the paper's network, DeepLabv3+ on Wide-ResNet-38 (CVPR 2019); activation_checkpointing, width",
             build_deeplabv3plus_wrn38,
             infer_deeplabv3plus_wrn38,
+            label_space="cityscapes",
+            source="L.-C. Chen et al., DeepLabv3+, ECCV 2018, arXiv 1802.02611; Y. Zhu et al., CVPR 2019, "
+            "arXiv 1812.01593",
         ),
         NetworkEntry(
             "torchvision",
@@ -129,12 +149,15 @@ NETWORKS: dict[str, NetworkEntry] = {
             build_torchvision,
             infer_torchvision,
             ignored=("aux_classifier.",),
+            licence="BSD-3-Clause (torchvision)",
+            source="torchvision.models.segmentation",
         ),
         NetworkEntry(
             "unet",
             "a plain small U-Net that learns from random weights in minutes on a CPU; width",
             build_unet,
             infer_unet,
+            source="O. Ronneberger et al., U-Net, MICCAI 2015, arXiv 1505.04597",
         ),
     )
 }
