@@ -39,7 +39,12 @@ def draw(sections: Mapping[str, Section], path: Path) -> None:
         for axes, curve in zip(parts[1].subplots(1, len(AXES)), AXES, strict=True):
             _draw_curve(axes, curve, [point for point in points if point.curve == curve])
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+            figure.savefig(
+                temporary,
+                metadata={"Date": None} if path.suffix == ".svg" else None,
+                bbox_inches="tight",  # the columns of text reach beyond the axes
+                pad_inches=0.15,
+            )
 
 
 def _draw_limits(axes: Axes, requirements: list[Requirement]) -> None:
