@@ -25,8 +25,8 @@ LINE_PADDING = 16
 
 @kernel
 def exp_below_zero(x):  # type: ignore[no-untyped-def]
-    """Return exp(x) for x ≤ 0; 0 below -87 (where float32 ends), and for NaN."""
-    y = max(x, F32(-87.0))
+    """Return exp(x) for x ≤ 0; 0 below -87, where float32 ends; NaN for NaN."""
+    y = F32(-87.0) if x < F32(-87.0) else x
     k = np.floor(y * F32(1.44269504) + F32(0.5))
     u = y - k * F32(0.693359375)  # ln 2 in two parts, the first one short enough for k times it to be exact
     u = u - k * F32(-2.12194440e-4)
@@ -37,7 +37,7 @@ def exp_below_zero(x):  # type: ignore[no-untyped-def]
     p = p * u + F32(4.999999345e-1)
     p = p * u * u + u + F32(1.0)
     power = I32((I32(k) + I32(127)) << I32(23)).view(F32)
-    return p * power if x >= F32(-87.0) else F32(0.0)
+    return F32(0.0) if x < F32(-87.0) else p * power
 
 
 @kernel

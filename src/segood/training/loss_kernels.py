@@ -15,28 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from segood.compiled import kernel
+from segood.scores.entropy_kernels import LINE_PADDING, exp_below_zero
 
-F32, I32 = np.float32, np.int32
+F32 = np.float32
 
 _PIXELS = 512  # per block: with 19 classes 40 kB
-_PADDING = 16
-
-
-@kernel
-def _exp_below_zero(x):  # type: ignore[no-untyped-def]
-    """Return exp(x) for x ≤ 0, right to about 1e-7 of its value; 0 below -87; NaN for NaN."""
-    y = F32(-87.0) if x < F32(-87.0) else x
-    k = np.floor(y * F32(1.44269504) + F32(0.5))
-    u = y - k * F32(0.693359375)  # ln 2 in two parts; k times the first is exact
-    u = u - k * F32(-2.12194440e-4)
-    p = F32(1.381459848e-3)
-    p = p * u + F32(8.368717017e-3)
-    p = p * u + F32(4.166838806e-2)
-    p = p * u + F32(1.666652063e-1)
-    p = p * u + F32(4.999999345e-1)
-    p = p * u * u + u + F32(1.0)
-    power = I32((I32(k) + I32(127)) << I32(23)).view(F32)
-    return F32(0.0) if x < F32(-87.0) else p * power
 
 
 @kernel
@@ -84,7 +67,7 @@ def add_terms(planes, labels, first, last, ood, ignore, sums, counts):  # type: 
         counts: (3,) int64, written: known, OoD, pixels with any other label.
     """
     classes = planes.shape[0]
-    block = np.empty((classes, _PIXELS + _PADDING), F32)
+    block = np.empty((classes, _PIXELS + LINE_PADDING), F32)
     largest, total, spread = np.empty(_PIXELS, F32), np.empty(_PIXELS, F32), np.empty(_PIXELS, F32)
     known, unknown = 0.0, 0.0
     counts[:] = 0
@@ -102,7 +85,7 @@ def add_terms(planes, labels, first, last, ood, ignore, sums, counts):  # type: 
             for i in range(n):
                 d = line[i] - largest[i]
                 spread[i] += d
-                total[i] += _exp_below_zero(d)
+                total[i] += exp_below_zero(d)
         for i in range(n):
             t = np.int64(own[i])
             if 0 <= t < classes:
@@ -126,7 +109,7 @@ def write_gradient(planes, labels, first, last, ood, known, unknown, gradient): 
         gradient: (C,P) float32, written.
     """
     classes = planes.shape[0]
-    block = np.empty((classes, _PIXELS + _PADDING), F32)
+    block = np.empty((classes, _PIXELS + LINE_PADDING), F32)
     largest, total = np.empty(_PIXELS, F32), np.empty(_PIXELS, F32)
     uniform = np.empty(_PIXELS, F32)
     for start in range(first, last, _PIXELS):
@@ -146,7 +129,7 @@ def write_gradient(planes, labels, first, last, ood, known, unknown, gradient): 
         for c in range(classes):
             line = block[c]
             for i in range(n):
-                e = _exp_below_zero(line[i] - largest[i])
+                e = exp_below_zero(line[i] - largest[i])
                 line[i] = e
                 total[i] += e
         for i in range(n):
