@@ -14,7 +14,7 @@ from segood.models import Preprocessing, SegmentationModel, list_models, load_mo
 
 
 def test_known_names() -> None:
-    assert list_models() == ("espnetv2", "deeplabv3plus_wrn38", "torchvision", "unet")
+    assert list_models() == ("espnetv2", "deeplabv3plus_wrn38", "torchvision", "smp", "transformers", "unet")
     assert "load_model" in dir(segood.models)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         segood.models.nothing  # noqa: B018
@@ -80,7 +80,7 @@ def test_module_without_logits_map_is_explained() -> None:
         ("espnetv2", {"scale": 3.0}, "`scale` of espnetv2 must be one of"),
         ("espnetv2", {"num_classes": 1}, "`num_classes` must be at least 2"),
         ("espnetv2", {"num_classes": 3, "class_names": ["a"]}, "must hold num_classes=3 names; got 1"),
-        ("espnetv2", {"drop_channels": 1}, "`drop_channels` is for modules of your own"),
+        ("espnetv2", {"drop_channels": 1}, "`drop_channels` is for networks of your own"),
         ("espnetv2", {"scale": 0.5, "device": "abacus"}, "`device` abacus cannot be used here"),
         ("torchvision", {"arch": "deeplabv3_resnet5"}, "did you mean 'deeplabv3_resnet50'"),
         (nn.Conv2d(3, 4, 1), {"scale": 0.5}, "Conv2d takes no options, they are for names; got scale"),

@@ -45,6 +45,8 @@ def reference(name: str, logits: np.ndarray) -> np.ndarray:
     p = np.exp(z - top[:, None]) / total[:, None]
     if name == "entropy":
         return -(p * np.log(np.where(p > 0, p, 1))).sum(1) / np.log(z.shape[1])
+    if name == "rba":
+        return -np.tanh(np.exp(np.minimum(z, 50))).sum(1)
     return {"msp": 1 - p.max(1), "max_logit": -top, "energy": -top - np.log(total)}[name]
 
 

@@ -1,7 +1,8 @@
 """One face for every segmentation network: RGB in [0,1] (N,3,H,W) -> logits (N,q,H,W).
 
-The adapter normalises the images, runs the network, takes the logits out of whatever it returns,
-checks their shape, drops channels that are no classes, and resizes to the size of the images.
+The adapter normalises the images, runs the network, takes the logits out of whatever it returns (masks
+with classes included), checks their shape, drops channels that are no classes, and resizes to the size of
+the images.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from segood.errors import UsageError
-from segood.models.preprocessing import Preprocessing
-
-PROBE_SIZE = (65, 97)
-"""Size of the probing image: odd, so that networks that only take multiples of 32 are found early."""
+from segood.models.mask_outputs import find_mask_outputs, mask_class_logits
+from segood.models.preprocessing import Preprocessing, cut_padding, pad_to_multiple
 
 
 class SegmentationModel(nn.Module):
@@ -28,16 +27,21 @@ class SegmentationModel(nn.Module):
 
     Args:
         network: maps normalised images (N,3,H,W) to logits (N,C,h,w): a tensor, a dict with `out`
-            or `logits`, or an object with `logits`. Its parameters are those of the model.
+            or `logits`, an object with `logits`, or the class and mask logits of a mask-classification
+            network (see `segood.models.mask_outputs`). Its parameters are those of the model.
         num_classes: number of classes q, at least 2.
         class_names: q names; `class_0`, ... when None.
         preprocessing: normalisation and working size; ImageNet's, any size, when None.
         drop_channels: trailing channels of the network that are no classes: C = q + drop_channels.
-        name: name of the network in `list_models`, or None for a network of the user's.
+        name: name of the network in `list_models`, import path of the user's function that builds it, or
+            None for a module that was passed.
         options: what, besides `num_classes`, the named network was built with; needed to build it again.
 
     Attributes:
         network, num_classes, class_names, preprocessing, drop_channels, name, options: as given.
+        gives_masks: whether the network gives masks with classes; None before the first forward.
+        random_weights: which weights are random, in words, as `load_model` knows it; None where none
+            are, or where nobody can know.
 
     Raises:
         UsageError: an argument breaks its rule.
@@ -79,11 +83,14 @@ class SegmentationModel(nn.Module):
         self.class_names = tuple(str(n) for n in class_names)
         self.preprocessing = preprocessing or Preprocessing()
         self.drop_channels = drop_channels
+        self.gives_masks: bool | None = None
+        self.random_weights: str | None = None
         # buffers move with the module; not persistent: the state dict is the network's alone
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(self.preprocessing.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(self.preprocessing.std).view(3, 1, 1), persistent=False)
+        mean, std = self.preprocessing.unit_normalization()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n q h w"]:
         """Compute logits.
@@ -106,9 +113,15 @@ class SegmentationModel(nn.Module):
             raise UsageError(f"`images` must have shape (N,3,H,W); got {tuple(images.shape)}")
         if not images.is_floating_point():
             raise UsageError(f"`images` must be floating point in [0,1]; got {images.dtype}; divide by 255")
-        output = self.network((images - self.mean).div_(self.std))
+        size = (images.shape[2], images.shape[3])
+        ordered = images.flip(1) if self.preprocessing.channel_order == "bgr" else images
+        normalized = pad_to_multiple((ordered - self.mean).div_(self.std), self.preprocessing.size_multiple)
+        output = self.network(normalized)
+        if self.gives_masks is None and not torch.compiler.is_compiling():
+            self.gives_masks = find_mask_outputs(output) is not None
         logits = extract_logits(output)
         self._check(logits, images)
+        logits = cut_padding(logits, (normalized.shape[2], normalized.shape[3]), size)
         if self.drop_channels:
             logits = logits[:, : self.num_classes]
         # in half precision the resizing, and the softmax after it, would lose what the network knows
@@ -176,7 +189,8 @@ def extract_logits(output: Any) -> Tensor:
     """Take the logits out of a network's output.
 
     Args:
-        output: tensor, mapping with `out` or `logits`, or object with attribute `logits` or `out`.
+        output: tensor, mapping with `out` or `logits`, or object with attribute `logits` or `out`;
+            or class and mask logits, which are reduced to log class scores.
 
     Raises:
         UsageError: none of these.
@@ -185,6 +199,9 @@ def extract_logits(output: Any) -> Tensor:
         >>> extract_logits({"out": torch.zeros(1, 2, 3, 3), "aux": None}).shape
         torch.Size([1, 2, 3, 3])
     """
+    masks = find_mask_outputs(output)
+    if masks is not None:
+        return mask_class_logits(*masks)
     found = output
     for key in ("out", "logits"):
         if isinstance(found, Tensor):
@@ -197,39 +214,6 @@ def extract_logits(output: Any) -> Tensor:
         "the network must return a logits tensor, a dict with `out` or an object with `logits`; "
         f"got {type(output).__name__}{has}"
     )
-
-
-def probe_num_channels(network: nn.Module, preprocessing: Preprocessing | None = None) -> int:
-    """Count the channels of a network's logits with one forward of a small grey image.
-
-    Args:
-        network: as for `SegmentationModel`; run in evaluation mode on the device of its parameters.
-        preprocessing: its working size, if any, is the size of the image; 65×97 otherwise.
-
-    Raises:
-        UsageError: the forward fails, or its output is no (N,C,h,w) map; the message says what to declare.
-    """
-    parameter = next(network.parameters(), None)
-    device = None if parameter is None else parameter.device
-    size = (preprocessing and preprocessing.working_size) or PROBE_SIZE
-    image = torch.zeros((1, 3, *size), device=device)
-    with torch.no_grad(), evaluation_mode(network):
-        try:
-            output = network(image)
-        except Exception as error:  # anything may happen in a network of the user's
-            reason = " ".join(str(error).split())
-            raise UsageError(
-                f"network {type(network).__name__} failed on a probing image of shape {tuple(image.shape)}: "
-                f"{type(error).__name__}: {reason}; "
-                "pass num_classes, and preprocessing with a working_size it takes"
-            ) from error
-    logits = extract_logits(output)
-    if logits.ndim != 4 or logits.shape[0] != 1 or logits.shape[1] < 2:
-        raise UsageError(
-            f"network {type(network).__name__} must give logits of shape (N,C,h,w) with C ≥ 2; "
-            f"got {tuple(logits.shape)} for an image of shape {tuple(image.shape)}"
-        )
-    return logits.shape[1]
 
 
 @contextlib.contextmanager

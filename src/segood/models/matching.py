@@ -1,7 +1,8 @@
 """Put the tensors of a checkpoint into a network: strictly, with a report that can be acted on.
 
 Enters: a `Checkpoint` and a `SegmentationModel`. Leaves: the model with these weights, or one error
-that lists what is missing, unexpected or of another shape. Nothing is loaded unless all fits.
+that lists what is missing, unexpected or of another shape. Nothing is loaded unless all fits; on request,
+what fits is loaded, and a report says what does not.
 """
 
 from __future__ import annotations
@@ -41,13 +42,56 @@ class Mismatch:
     def __str__(self) -> str:
         parts = []
         if self.missing:
-            parts.append(f"{len(self.missing)} missing: {shorten(list(self.missing))}")
+            parts.append(f"{len(self.missing)} missing: {shorten(group_keys(self.missing))}")
         if self.unexpected:
-            parts.append(f"{len(self.unexpected)} unexpected: {shorten(list(self.unexpected))}")
+            parts.append(f"{len(self.unexpected)} unexpected: {shorten(group_keys(self.unexpected))}")
         if self.reshaped:
             listed = [f"{key} {_by(found)} instead of {_by(wanted)}" for key, found, wanted in self.reshaped]
             parts.append(f"{len(listed)} of another shape: {shorten(listed, limit=3)}")
         return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the tensors of a checkpoint.
+
+    Attributes:
+        loaded: how many tensors of the network have the checkpoint's values now.
+        total: how many tensors the network has.
+        mismatch: what did not fit.
+    """
+
+    loaded: int
+    total: int
+    mismatch: Mismatch
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Keys of the network that have the values they had before."""
+        return (*self.mismatch.missing, *(key for key, *_ in self.mismatch.reshaped))
+
+    def __str__(self) -> str:
+        text = f"{self.loaded} of {self.total} tensors loaded"
+        return f"{text}; {self.mismatch}" if self.mismatch else text
+
+
+def group_keys(keys: Collection[str], limit: int = 5) -> list[str]:
+    """List keys; where they are many, by the part of the network they belong to, with their number.
+
+    Example:
+        >>> group_keys([f"decoder.{i}.weight" for i in range(9)] + ["head.bias"])
+        ['decoder.* (9)', 'head.bias']
+    """
+    if len(keys) <= limit:
+        return list(keys)
+    split = [key.split(".") for key in keys]
+    depth = 1  # behind what all have in common
+    while all(len(parts) > depth for parts in split) and len({tuple(p[:depth]) for p in split}) == 1:
+        depth += 1
+    groups: dict[str, list[str]] = {}
+    for key, parts in zip(keys, split, strict=True):
+        groups.setdefault(".".join(parts[:depth]), []).append(key)
+    return [f"{name}.* ({len(found)})" if len(found) > 1 else found[0] for name, found in groups.items()]
 
 
 def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mismatch:
@@ -56,7 +100,7 @@ def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mism
     The batch counter of batch-norm may be missing: files older than PyTorch 0.4.1 have none, and
     it changes no output.
     """
-    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
+    missing = [key for key in expected if key not in found and _is_learnt(key)]
     reshaped = [
         (key, tuple(found[key].shape), tuple(expected[key].shape))
         for key in expected
@@ -66,18 +110,26 @@ def compare(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Mism
 
 
 def load_weights(
-    model: SegmentationModel, checkpoint: Checkpoint | str | Path, *, ignored: Iterable[str] = ()
-) -> None:
-    """Load a checkpoint into a model, strictly.
+    model: SegmentationModel,
+    checkpoint: Checkpoint | str | Path,
+    *,
+    ignored: Iterable[str] = (),
+    allow_partial: bool = False,
+) -> LoadReport:
+    """Load a checkpoint into a model, strictly unless told otherwise.
 
     Args:
         model: gets the weights, in place.
         checkpoint: a file, or what `read_checkpoint` made of it.
         ignored: beginnings of keys that the checkpoint may hold and the network does without.
+        allow_partial: load what fits by key and shape, and leave the rest of the network as it is.
+
+    Returns:
+        What was loaded and what did not fit; the latter is empty unless `allow_partial`.
 
     Raises:
         CheckpointError: the file cannot be read (see `load_state_dict_file`), is for another number
-            of classes, or does not fit key by key and shape by shape.
+            of classes, or does not fit key by key and shape by shape; with `allow_partial`, nothing fits.
     """
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = read_checkpoint(checkpoint)
@@ -89,19 +141,38 @@ def load_weights(
     )
     mismatch = compare(found, expected)
     network = model.name or type(model.network).__name__
+    fitting = {k: v for k, v in found.items() if k in expected and v.shape == expected[k].shape}
+    report = LoadReport(len(fitting), len(expected), mismatch)
+    if allow_partial:
+        if not any(_is_learnt(key) for key in fitting):
+            raise CheckpointError(
+                f"nothing in {checkpoint.path} fits the network {network} "
+                f"({len(expected)} tensors): {mismatch}"
+            )
+    elif mismatch:
+        raise _refusal(model, network, checkpoint.path, report)
+    model.network.load_state_dict(fitting, strict=False)  # compared above
+    return report
+
+
+def _is_learnt(key: str) -> bool:
+    return not key.endswith("num_batches_tracked")
+
+
+def _refusal(model: SegmentationModel, network: str, path: Path, report: LoadReport) -> CheckpointError:
     channels = model.num_classes + model.drop_channels
-    given = _channels_of_checkpoint(mismatch, channels)
+    given = _channels_of_checkpoint(report.mismatch, channels)
     if given is not None:
-        raise CheckpointError(
-            f"{checkpoint.path} has {given} output channels (classes), the network {network} has {channels}; "
-            f"build the network for the checkpoint's classes, or use a checkpoint with {channels}"
+        return CheckpointError(
+            f"{path} has {given} output channels (classes), the network {network} has {channels}; "
+            f"build the network for the checkpoint's classes, or use a checkpoint with {channels}, "
+            "or load all but the head with allow_partial"
         )
-    if mismatch:
-        raise CheckpointError(
-            f"{checkpoint.path} does not fit the network {network} ({len(expected)} tensors): {mismatch}; "
-            "check the network's name and options against the checkpoint's"
-        )
-    model.network.load_state_dict(found, strict=False)  # strict above, except for batch counters
+    partly = "" if report.loaded == 0 else ", or load what fits with allow_partial"
+    return CheckpointError(
+        f"{path} does not fit the network {network} ({report.total} tensors): {report.mismatch}; "
+        f"check the network's name and options against the checkpoint's{partly}"
+    )
 
 
 def unwrap_keys(found: Mapping[str, Tensor], expected: Collection[str]) -> dict[str, Tensor]:

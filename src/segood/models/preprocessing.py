@@ -1,21 +1,33 @@
 """What a network expects of its input; part of the model, and stored with its weights.
 
-Every network gets RGB, scaled to [0,1], then normalised per channel. Enters: an image as uint8
-(H,W,3). Leaves: float32 (3,h,w) in [0,1], at the working size if there is one.
+segood's images are RGB in [0,1]. In this order they become a network's input: resized to the working
+size (if there is one), channels in the network's order, values in its range, minus mean, by std, padded
+to a multiple of what the network can divide (if it has to). Enters: an image as uint8 (H,W,3). Leaves:
+float32 (3,h,w) in [0,1] at the working size (`prepare`); all the rest happens within the model's forward,
+so that training, scoring and export cannot differ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from segood.checks import check_choice
 from segood.errors import UsageError
+
+ChannelOrder = Literal["rgb", "bgr"]
+Three = tuple[float, float, float]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -23,26 +35,48 @@ class Preprocessing:
     """Normalisation and working size of a network; the default is ImageNet's, at any size.
 
     Args:
-        mean: per channel (red, green, blue), of values in [0,1].
-        std: per channel, positive.
+        mean: per channel, in the network's channel order and value range, as the network's authors
+            state it. ImageNet's where not given and the range is (0, 1); 0 in other ranges.
+        std: per channel, positive, likewise; 1 in other ranges.
         working_size: (rows, columns) to which images are resized before the network; None keeps
             their size.
+        channel_order: `rgb`, or `bgr` for networks with weights from Caffe or OpenCV pipelines.
+        value_range: what black and white become before mean and std: (0, 1), (0, 255), (-1, 1).
+        size_multiple: for networks that only take rows and columns divisible by this: the image is
+            padded at its bottom and right with its last row and column, and the logits are cut again.
 
     Raises:
-        UsageError: not three finite values per channel, `std` not positive, or a size below 1.
+        UsageError: not three finite values per channel, `std` not positive, a size or multiple below 1,
+            an unknown channel order, or a range that does not rise.
 
     Example:
         >>> Preprocessing(working_size=(512, 1024)).std
         (0.229, 0.224, 0.225)
+        >>> Preprocessing(channel_order="bgr", value_range=(0, 255), mean=(104, 117, 123)).std
+        (1.0, 1.0, 1.0)
     """
 
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: Three = None  # type: ignore[assignment]  # resolved below, so never None
+    std: Three = None  # type: ignore[assignment]
     working_size: tuple[int, int] | None = None
+    channel_order: ChannelOrder = "rgb"
+    value_range: tuple[float, float] = (0.0, 1.0)
+    size_multiple: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            values = tuple(float(v) for v in getattr(self, name))
+        check_choice("channel_order", self.channel_order, ("rgb", "bgr"))
+        value_range = tuple(float(v) for v in self.value_range)
+        if len(value_range) != 2 or not np.isfinite(value_range).all() or value_range[0] >= value_range[1]:
+            raise UsageError(f"`value_range` must be (low, high), finite and rising; got {value_range}")
+        object.__setattr__(self, "value_range", value_range)
+        defaults = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+        if value_range != (0.0, 1.0):
+            defaults = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+        for name, default in defaults.items():
+            given = getattr(self, name)
+            if given is None:
+                given = default[::-1] if self.channel_order == "bgr" else default
+            values = tuple(float(v) for v in given)
             if len(values) != 3 or not np.isfinite(values).all():
                 raise UsageError(f"`{name}` must hold 3 finite numbers, one per channel; got {values}")
             object.__setattr__(self, name, values)
@@ -53,24 +87,46 @@ class Preprocessing:
             if len(size) != 2 or min(size) < 1:
                 raise UsageError(f"`working_size` must be (rows, columns), at least 1 each; got {size}")
             object.__setattr__(self, "working_size", size)
+        if self.size_multiple < 1:
+            raise UsageError(f"`size_multiple` must be at least 1; got {self.size_multiple}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the inverse of `from_dict`."""
-        size = None if self.working_size is None else list(self.working_size)
-        return {"mean": list(self.mean), "std": list(self.std), "working_size": size}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
         """Build from the result of `to_dict`, or from a part of it.
 
         Example:
             >>> Preprocessing.from_dict({"working_size": [512, 1024]}).working_size
             (512, 1024)
         """
-        unknown = sorted(set(values) - {"mean", "std", "working_size"})
-        if unknown:
-            raise UsageError(f"`preprocessing` knows mean, std, working_size; got {', '.join(unknown)}")
-        return cls(**values)
+        return cls(**_known(values))
+
+    def changed(self, values: Mapping[str, Any]) -> Preprocessing:
+        """Return a copy in which the given values differ; mean and std of another range or order are new.
+
+        Example:
+            >>> Preprocessing(mean=(0.5, 0.5, 0.5)).changed({"working_size": (64, 128)}).mean
+            (0.5, 0.5, 0.5)
+        """
+        values = _known(values)
+        if {"channel_order", "value_range"} & set(values):
+            values = {"mean": None, "std": None, **values}
+        return replace(self, **values)
+
+    def unit_normalization(self) -> tuple[Three, Three]:
+        """Return mean and std of the same normalisation for values in [0,1], in the network's channel order.
+
+        Example:
+            >>> Preprocessing(value_range=(-1, 1)).unit_normalization()
+            ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        """
+        low, high = self.value_range
+        scale = high - low
+        mean = tuple((m - low) / scale for m in self.mean)
+        return mean, tuple(s / scale for s in self.std)  # type: ignore[return-value]
 
     def prepare(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:
         """Resize `image` to the working size, if any, and scale it to [0,1]; not yet normalised.
@@ -81,7 +137,7 @@ class Preprocessing:
             image: uint8 (H,W,3), RGB.
 
         Returns:
-            float32 (3,h,w) in [0,1], on the CPU.
+            float32 (3,h,w) in [0,1], RGB, on the CPU.
 
         Raises:
             UsageError: `image` is no uint8 array of shape (H,W,3).
@@ -103,3 +159,46 @@ class Preprocessing:
             image = np.asarray(resized)
         # the copy: a tensor must not share memory with a read-only or caller's array
         return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32)).div_(255.0)
+
+
+def pad_to_multiple(images: Float[Tensor, "n c h w"], multiple: int) -> Float[Tensor, "n c i j"]:
+    """Repeat the last row and column until both sizes are multiples; the input itself where they are.
+
+    Example:
+        >>> pad_to_multiple(torch.zeros(1, 3, 65, 96), 32).shape
+        torch.Size([1, 3, 96, 96])
+    """
+    rows, columns = -images.shape[-2] % multiple, -images.shape[-1] % multiple
+    if not rows and not columns:
+        return images
+    return F.pad(images, (0, columns, 0, rows), mode="replicate")
+
+
+def cut_padding(
+    logits: Float[Tensor, "n c i j"], padded: tuple[int, int], size: tuple[int, int]
+) -> Float[Tensor, "n c h w"]:
+    """Cut from the logits of a padded image what belongs to the padding.
+
+    Args:
+        logits: at any resolution. Coarse ones are first resized to the padded image's size, because the
+            edge of the image mostly lies within one of their cells.
+        padded: rows and columns of the padded image.
+        size: rows and columns of the image itself.
+
+    Example:
+        >>> cut_padding(torch.zeros(1, 2, 24, 24), (96, 96), (65, 96)).shape
+        torch.Size([1, 2, 65, 96])
+    """
+    if padded == size:
+        return logits
+    if (logits.shape[-2], logits.shape[-1]) != padded:
+        logits = F.interpolate(logits, size=padded, mode="bilinear", align_corners=False)
+    return logits[..., : size[0], : size[1]]
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    names = [f.name for f in fields(Preprocessing)]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise UsageError(f"`preprocessing` knows {', '.join(names)}; got {', '.join(unknown)}")
+    return dict(values)

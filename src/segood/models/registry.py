@@ -1,11 +1,12 @@
-"""One way to a model, from a name, a saved file, or a module of the user's.
+"""One way to a model, from a name, a file, the user's code, or a module.
 
 Enters: what to build and which weights. Leaves: a `SegmentationModel` in evaluation mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,25 @@ import torch
 from torch import nn
 
 from segood.checks import check_choice
-from segood.data.label_spaces import CITYSCAPES
 from segood.errors import CheckpointError, UsageError
-from segood.models.adapter import SegmentationModel, probe_num_channels
-from segood.models.checkpoints import Checkpoint, read_checkpoint
-from segood.models.matching import load_weights, unwrap_keys
+from segood.models.adapter import SegmentationModel
+from segood.models.building import (
+    PreprocessingChoice,
+    build_imported,
+    build_named,
+    choose_preprocessing,
+    header_of,
+)
+from segood.models.checkpoints import Checkpoint, read_checkpoint, shorten
+from segood.models.matching import load_weights
 from segood.models.preprocessing import Preprocessing
+from segood.models.probing import check_forward, probe_num_channels
+from segood.models.user_modules import is_import_path
 from segood.models.weights import resolve_weights
-from segood.models.zoo import CITYSCAPES_CLASSES, NETWORKS, NetworkEntry
+from segood.models.zoo import NETWORKS
 
-_FILE_SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar"}
+_FILE_SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".onnx"}
+_log = logging.getLogger("segood.models")
 
 
 def list_models() -> tuple[str, ...]:
@@ -30,7 +40,7 @@ def list_models() -> tuple[str, ...]:
 
     Example:
         >>> list_models()
-        ('espnetv2', 'deeplabv3plus_wrn38', 'torchvision', 'unet')
+        ('espnetv2', 'deeplabv3plus_wrn38', 'torchvision', 'smp', 'transformers', 'unet')
     """
     return tuple(NETWORKS)
 
@@ -41,9 +51,10 @@ def load_model(
     *,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     drop_channels: int = 0,
     device: str | torch.device = "cpu",
+    allow_partial: bool = False,
     **options: Any,
 ) -> SegmentationModel:
     """Build a network, load its weights, and give it the face all of segood works with.
@@ -52,26 +63,34 @@ def load_model(
     then from the defaults: 19 classes for a named network, those of Cityscapes.
 
     Args:
-        name_or_module_or_path: a name of `list_models`; a file written by `save_model`; or a module
-            of yours (see `SegmentationModel` for what it may return), which is wrapped, not copied.
-        checkpoint: weights for a named network or a module: a file, or the name of public weights
-            that were fetched (`segood models list`); read without running code, loaded strictly.
-            Random weights where not given.
-        num_classes: number of classes q. For a module it is counted with one small forward.
+        name_or_module_or_path: a name of `list_models`; a file written by `save_model`; an ONNX file; the
+            import path of code of yours, `my_pkg.my_model:build` or `path/to/my_model.py:build`, which is
+            run; or a module of yours, which is wrapped, not copied. See `SegmentationModel` for what a
+            network may return.
+        checkpoint: weights for a named network or code or a module of yours: a file, or the name of
+            public weights that were fetched (`segood models list`); read without running code, loaded
+            strictly. Random weights where not given.
+        num_classes: number of classes q. For networks of yours it is counted with one small forward.
         class_names: q names.
-        preprocessing: normalisation and working size; ImageNet's, any size.
-        drop_channels: for a module: trailing channels of its logits that are no classes.
+        preprocessing: normalisation and working size; ImageNet's, any size. A mapping changes only what
+            it holds.
+        drop_channels: for networks of yours: trailing channels of the logits that are no classes.
         device: where the model goes.
-        options: of the named network: `scale` for espnetv2 (2.0 or 0.5), `activation_checkpointing`
-            for deeplabv3plus_wrn38 (less memory in training, a third more time), `arch` for
-            torchvision, `width` for unet.
+        allow_partial: load what fits of the checkpoint and leave the rest random, for example for a new
+            head; the logger `segood.models` says what was left out, as does `random_weights` of the model.
+        options: of the named network (`scale` for espnetv2; `activation_checkpointing` for
+            deeplabv3plus_wrn38: less memory in training, a third more time; `arch`, `encoder`,
+            `pretrained`, `arguments` for networks of other libraries; `width` for unet), or arguments of
+            your function.
 
     Returns:
         The model, in evaluation mode.
 
     Raises:
-        UsageError: unknown name or option, or an argument that breaks its rule.
-        CheckpointError: the checkpoint cannot be read, would run code, or does not fit.
+        UsageError: unknown name or option, an argument that breaks its rule, or code of yours that
+            cannot be used.
+        CheckpointError: the checkpoint cannot be read, would run code, or does not fit; or pretrained
+            weights cannot be had.
 
     Example:
         >>> model = load_model("espnetv2", scale=0.5)
@@ -79,14 +98,22 @@ def load_model(
         (torch.Size([1, 19, 65, 97]), 'sky')
     """
     target = name_or_module_or_path
+    if allow_partial and checkpoint is None:
+        raise UsageError("`allow_partial` is for loading a checkpoint; give `checkpoint`")
     file = None if checkpoint is None else read_checkpoint(resolve_weights(checkpoint))
     if isinstance(target, nn.Module):
         _refuse_options(options, type(target).__name__)
         model = _wrap(target, file, num_classes, class_names, preprocessing, drop_channels)
-        entry = NETWORKS.get(model.name or "")
+    elif str(target).endswith(".onnx"):
+        _refuse_options(options, str(target))
+        if file is not None:
+            raise UsageError(f"{target} holds its own weights; leave `checkpoint` out")
+        model = _open_onnx(target, num_classes, class_names, preprocessing, drop_channels)
+    elif isinstance(target, str) and is_import_path(target):
+        model = build_imported(target, file, num_classes, class_names, preprocessing, drop_channels, options)
     else:
         if drop_channels:
-            raise UsageError("`drop_channels` is for modules of your own; a named network has its own")
+            raise UsageError("`drop_channels` is for networks of your own; a named network has its own")
         if isinstance(target, Path) or _is_file_name(target):
             if file is not None:
                 raise UsageError(f"give one file: {target} holds its own weights, `checkpoint` is for names")
@@ -95,55 +122,19 @@ def load_model(
             target = _name_in_header(file)
         else:
             check_choice("model", target, NETWORKS)
-        entry = NETWORKS[target]
-        model = _build(entry, file, num_classes, class_names, preprocessing, options)
+        model = build_named(target, file, num_classes, class_names, preprocessing, options, allow_partial)
     if file is not None:
-        load_weights(model, file, ignored=entry.ignored if entry else ())
+        _load(model, file, allow_partial)
     return model.to(_checked_device(device)).eval()
 
 
-def _build(
-    entry: NetworkEntry,
-    file: Checkpoint | None,
-    num_classes: int | None,
-    class_names: Sequence[str] | None,
-    preprocessing: Preprocessing | None,
-    options: dict[str, Any],
-) -> SegmentationModel:
-    for option in options:
-        check_choice(f"option of {entry.name}", option, entry.options)
-    known = dict(entry.options)
-    header = (file.header if file else None) or {}
-    if file and header and header["name"] not in (None, entry.name):
-        raise CheckpointError(f"{file.path} holds weights of {header['name']}, not of {entry.name}")
-    inferred = dict(header.get("options", {}))
-    if header:
-        inferred["num_classes"] = header["num_classes"]
-    elif file is not None:
-        with torch.device("meta"):  # for its keys only: no memory, no time
-            expected, _ = entry.build(CITYSCAPES_CLASSES, **{**known, **options})
-        inferred = entry.infer(unwrap_keys(file.tensors, expected.state_dict()))
-    counted = inferred.pop("num_classes", None)
-    known.update({key: value for key, value in inferred.items() if key in known})
-    known.update(options)
-    # the caller's word goes before the file's: where they differ, loading says so
-    q = num_classes or (len(class_names) if class_names else None) or counted or CITYSCAPES_CLASSES
-    if q < 2:
-        raise UsageError(f"`num_classes` must be at least 2; got {q}")
-    if class_names is None and header and header["num_classes"] == q:
-        class_names = header.get("class_names")
-    if class_names is None and q == CITYSCAPES_CLASSES:
-        class_names = CITYSCAPES.class_names
-    network, drop_channels = entry.build(q, **known)
-    return SegmentationModel(
-        network,
-        num_classes=q,
-        class_names=class_names,
-        preprocessing=preprocessing or _preprocessing_in(header),
-        drop_channels=drop_channels,
-        name=entry.name,
-        options=known,
-    )
+def _load(model: SegmentationModel, file: Checkpoint, allow_partial: bool) -> None:
+    entry = NETWORKS.get(model.name or "")
+    ignored = entry.ignored if entry else ()
+    report = load_weights(model, file, ignored=ignored, allow_partial=allow_partial)
+    model.random_weights = shorten(list(report.kept)) if report.kept else None
+    if report.mismatch:
+        _log.warning("%s, partly loaded into %s: %s", file.path, model.name or "the module", report)
 
 
 def _wrap(
@@ -151,7 +142,7 @@ def _wrap(
     file: Checkpoint | None,
     num_classes: int | None,
     class_names: Sequence[str] | None,
-    preprocessing: Preprocessing | None,
+    preprocessing: PreprocessingChoice,
     drop_channels: int,
 ) -> SegmentationModel:
     if isinstance(module, SegmentationModel):
@@ -163,19 +154,43 @@ def _wrap(
                 "pass its `.network` to give others"
             )
         return module
-    header = (file.header if file else None) or {}
-    preprocessing = preprocessing or _preprocessing_in(header)
+    header = header_of(file)
+    chosen = choose_preprocessing(preprocessing, header, Preprocessing())
     if num_classes is None:
-        num_classes = probe_num_channels(module, preprocessing) - drop_channels
+        num_classes = probe_num_channels(module, chosen) - drop_channels
     if class_names is None and header.get("num_classes") == num_classes:
         class_names = header.get("class_names")
     return SegmentationModel(
         module,
         num_classes=num_classes,
         class_names=class_names,
-        preprocessing=preprocessing,
+        preprocessing=chosen,
         drop_channels=drop_channels,
     )
+
+
+def _open_onnx(
+    path: str | Path,
+    num_classes: int | None,
+    class_names: Sequence[str] | None,
+    preprocessing: PreprocessingChoice,
+    drop_channels: int,
+) -> SegmentationModel:
+    from segood.models.onnx_network import OnnxNetwork
+
+    network = OnnxNetwork(path)
+    chosen = choose_preprocessing(preprocessing, {}, Preprocessing())
+    if network.image_size is not None:
+        if chosen.working_size not in (None, network.image_size):
+            raise UsageError(
+                f"{path} takes images of {network.image_size} only; got working_size={chosen.working_size}"
+            )
+        chosen = chosen.changed({"working_size": network.image_size})
+    if num_classes is None and class_names is not None:
+        num_classes = len(class_names)
+    model = _wrap(network, None, num_classes, class_names, chosen, drop_channels)
+    check_forward(model)
+    return model
 
 
 def _is_file_name(target: str) -> bool:
@@ -198,13 +213,15 @@ def _name_in_header(file: Checkpoint) -> str:
             f"{file.path} holds weights of a module of your own ({file.header.get('network')}); "
             f"build it and pass it: load_model(module, checkpoint={file.path.name!r})"
         )
+    if is_import_path(name):
+        raise CheckpointError(
+            f"{file.path} holds weights of code of yours, which a checkpoint never runs; "
+            f"name the code, too: load_model({name!r}, checkpoint={file.path.name!r}), "
+            f"or --model.name {name} --model.checkpoint {file.path.name}"
+        )
     if name not in NETWORKS:
         raise CheckpointError(f"{file.path} is for the network {name!r}, which this version does not know")
     return str(name)
-
-
-def _preprocessing_in(header: dict[str, Any]) -> Preprocessing | None:
-    return Preprocessing.from_dict(header["preprocessing"]) if "preprocessing" in header else None
 
 
 def _refuse_options(options: dict[str, Any], what: str) -> None:

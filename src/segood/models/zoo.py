@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-import torchvision
-from torch import Tensor, nn
+from torch import Tensor
 
-from segood.checks import check_choice
 from segood.models.deeplabv3plus_wrn38 import DeepLabV3PlusWRN38
 from segood.models.espnetv2 import ESPNetv2
 from segood.models.espnetv2_encoder import ENCODER_CHANNELS
+from segood.models.network import CITYSCAPES_CLASSES, BuiltNetwork
 from segood.models.preprocessing import Preprocessing
+from segood.models.smp_networks import build_smp
+from segood.models.torchvision_networks import build_torchvision
+from segood.models.transformers_networks import build_transformers
 from segood.models.unet import UNet
 from segood.models.weights import PUBLIC_WEIGHTS, PublicWeights
-
-CITYSCAPES_CLASSES = 19
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class NetworkEntry:
     Attributes:
         name: what `load_model` takes.
         summary: one line for a list.
-        build: `(num_classes, **options) -> (network, drop_channels)`; its keyword-only parameters
-            are the options, with their defaults.
+        build: `(num_classes or None, **options) -> BuiltNetwork`; its keyword-only parameters are the
+            options, with their defaults.
         infer: `(tensors) -> options and num_classes` as far as the weights tell them.
         ignored: beginnings of keys of published checkpoints that the network does without.
         preprocessing: what the published weights expect; default of a network built by this name.
@@ -44,7 +43,7 @@ class NetworkEntry:
 
     name: str
     summary: str
-    build: Callable[..., tuple[nn.Module, int]]
+    build: Callable[..., BuiltNetwork]
     infer: Callable[[Mapping[str, Tensor]], dict[str, Any]]
     ignored: tuple[str, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -64,10 +63,11 @@ class NetworkEntry:
         return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def build_espnetv2(num_classes: int, *, scale: float = 2.0) -> tuple[nn.Module, int]:
+def build_espnetv2(num_classes: int | None, *, scale: float = 2.0) -> BuiltNetwork:
     """Build ESPNetv2; for 19 classes with the 20th channel that the Cityscapes weights have."""
-    extra = 1 if num_classes == CITYSCAPES_CLASSES else 0
-    return ESPNetv2(num_classes + extra, float(scale)), extra
+    q = num_classes or CITYSCAPES_CLASSES
+    extra = 1 if q == CITYSCAPES_CLASSES else 0
+    return BuiltNetwork(ESPNetv2(q + extra, float(scale)), q, extra)
 
 
 def infer_espnetv2(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -83,10 +83,11 @@ def infer_espnetv2(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def build_deeplabv3plus_wrn38(
-    num_classes: int, *, width: int = 64, activation_checkpointing: bool = False
-) -> tuple[nn.Module, int]:
+    num_classes: int | None, *, width: int = 64, activation_checkpointing: bool = False
+) -> BuiltNetwork:
     """Build the paper's network; narrower ones are for trying things out."""
-    return DeepLabV3PlusWRN38(num_classes, width, activation_checkpointing=activation_checkpointing), 0
+    q = num_classes or CITYSCAPES_CLASSES
+    return BuiltNetwork(DeepLabV3PlusWRN38(q, width, activation_checkpointing=activation_checkpointing), q)
 
 
 def infer_deeplabv3plus_wrn38(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -94,14 +95,6 @@ def infer_deeplabv3plus_wrn38(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     first, last = tensors.get("mod1.conv1.weight"), tensors.get("final.6.weight")
     known = {} if first is None else {"width": first.shape[0]}
     return known if last is None else {**known, "num_classes": last.shape[0]}
-
-
-def build_torchvision(num_classes: int, *, arch: str = "lraspp_mobilenet_v3_large") -> tuple[nn.Module, int]:
-    """Build any of torchvision's segmentation networks, without pretrained weights or auxiliary head."""
-    check_choice("arch", arch, torchvision.models.list_models(module=torchvision.models.segmentation))
-    network = torchvision.models.get_model(arch, weights=None, weights_backbone=None, num_classes=num_classes)
-    # two thirds of the time per training step on a CPU for the MobileNets, no difference for ResNets
-    return network.to(memory_format=torch.channels_last), 0
 
 
 def infer_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -112,15 +105,30 @@ def infer_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {}
 
 
-def build_unet(num_classes: int, *, width: int = 40) -> tuple[nn.Module, int]:
+def build_unet(num_classes: int | None, *, width: int = 40) -> BuiltNetwork:
     """Build the small U-Net."""
-    return UNet(num_classes, width), 0
+    q = num_classes or CITYSCAPES_CLASSES
+    return BuiltNetwork(UNet(q, width), q)
 
 
 def infer_unet(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Tell width and classes from the last convolution."""
     head = tensors.get("head.weight")
     return {} if head is None else {"num_classes": head.shape[0], "width": head.shape[1]}
+
+
+def infer_smp(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell the classes from the head."""
+    head = tensors.get("segmentation_head.0.weight")
+    return {} if head is None else {"num_classes": head.shape[0]}
+
+
+def infer_transformers(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tell the classes from the head; that of mask classification has one more channel."""
+    for key, extra in (("decode_head.classifier.weight", 0), ("class_predictor.weight", 1)):
+        if key in tensors:
+            return {"num_classes": tensors[key].shape[0] - extra}
+    return {}
 
 
 NETWORKS: dict[str, NetworkEntry] = {
@@ -145,12 +153,29 @@ NETWORKS: dict[str, NetworkEntry] = {
         ),
         NetworkEntry(
             "torchvision",
-            "torchvision's segmentation networks; arch as torchvision names them",
+            "torchvision's segmentation networks; arch as torchvision names them, pretrained",
             build_torchvision,
             infer_torchvision,
             ignored=("aux_classifier.",),
             licence="BSD-3-Clause (torchvision)",
             source="torchvision.models.segmentation",
+        ),
+        NetworkEntry(
+            "smp",
+            "segmentation-models-pytorch; arch, encoder (timm's as tu-...), pretrained, arguments",
+            build_smp,
+            infer_smp,
+            licence="MIT (segmentation-models-pytorch)",
+            source="segmentation_models_pytorch",
+        ),
+        NetworkEntry(
+            "transformers",
+            "Hugging Face; arch segformer, upernet, maskformer, mask2former, ..., encoder, pretrained",
+            build_transformers,
+            infer_transformers,
+            ignored=("auxiliary_head.", "criterion."),
+            licence="Apache-2.0 (Transformers); pretrained weights have their own",
+            source="transformers",
         ),
         NetworkEntry(
             "unet",

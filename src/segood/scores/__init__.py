@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segood.scores.entropy import normalized_entropy as normalized_entropy
     from segood.scores.max_logit import MaxLogit as MaxLogit
     from segood.scores.msp import MSP as MSP
+    from segood.scores.rba import RbA as RbA
     from segood.scores.registry import get_score as get_score
     from segood.scores.registry import list_scores as list_scores
 
@@ -25,6 +26,7 @@ _HOMES = {
     "Entropy": "entropy",
     "MSP": "msp",
     "MaxLogit": "max_logit",
+    "RbA": "rba",
     "Score": "base",
     "get_score": "registry",
     "list_scores": "registry",

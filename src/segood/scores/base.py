@@ -21,7 +21,7 @@ from segood.errors import UsageError
 from segood.scores.arrays import as_tensor, check_finite, widen
 
 Spacing = Literal["linear", "log"]
-Need = Literal["logits", "fit", "gradients", "features", "dropout"]
+Need = Literal["logits", "fit", "gradients", "features", "dropout", "masks"]
 FloatArray = TypeVar("FloatArray", Tensor, np.ndarray)
 
 # Logits in one block of rows: small enough to stay in cache, and no second copy of the logits is ever made.
@@ -32,7 +32,7 @@ class Score(ABC):
     """One way to turn a network's output into a map of how unknown each pixel looks.
 
     A subclass sets the class attributes and writes `compute`. Scores that need more than logits say so
-    in `needs`: `fit` (call `fit` before use), `gradients`, `features`, `dropout` (the network's).
+    in `needs`: `fit` (call `fit` before use), `gradients`, `features`, `dropout`, `masks` (the network's).
 
     Attributes:
         name: key for `get_score`, e.g. `entropy`.
@@ -79,6 +79,13 @@ class Score(ABC):
         """
         del batches
         raise UsageError(f"score '{self.name}' needs no fitting; call it directly")
+
+    def check_network(self, network: Any) -> None:  # noqa: B027  most scores take any network
+        """Raise `UsageError` where it is known that `network` cannot give what this score needs.
+
+        Args:
+            network: the model whose logits are scored; asked by those who have it at hand.
+        """
 
     def __call__(self, *, logits: FloatArray) -> FloatArray:
         """Compute the score map of a batch.

@@ -12,8 +12,9 @@ from segood.scores.energy import Energy
 from segood.scores.entropy import Entropy
 from segood.scores.max_logit import MaxLogit
 from segood.scores.msp import MSP
+from segood.scores.rba import RbA
 
-_SCORES: dict[str, type[Score]] = {score.name: score for score in (Entropy, MSP, MaxLogit, Energy)}
+_SCORES: dict[str, type[Score]] = {score.name: score for score in (Entropy, MSP, MaxLogit, Energy, RbA)}
 
 
 def list_scores() -> list[str]:
@@ -24,7 +25,7 @@ def list_scores() -> list[str]:
 
     Example:
         >>> list_scores()
-        ['entropy', 'msp', 'max_logit', 'energy']
+        ['entropy', 'msp', 'max_logit', 'energy', 'rba']
     """
     return list(_SCORES)
 
