@@ -11,6 +11,7 @@ from importlib import import_module
 VERBS = {
     "demo": "the whole job on a synthetic world, in minutes",
     "data": "check data sets, prepare them for training",
+    "models": "networks known by name; fetch public weights",
     "train": "fine-tune a network with entropy maximisation",
     "score": "write OoD score maps, as the public benchmark reads them",
     "evaluate": "pixel-level, segment-level and closed-set numbers, before and after",
