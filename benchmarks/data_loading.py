@@ -85,10 +85,10 @@ def configuration(world: WorldPaths, setting: Setting) -> TrainConfig:
 
 def run_steps(config: TrainConfig, steps: int) -> tuple[float, float]:
     """Train `steps` steps after a first one; return seconds spent waiting and seconds spent training."""
-    street = fit._open_street(config.street, config)
+    street = sources.open_street(config.street, config)
     # One long epoch: the few frames are read again and again.
     street.records *= -(-config.batch_size * (steps + 2) // len(street))
-    loader = fit._training_loader(config, street, fit._open_proxies(config)[0])
+    loader = fit._training_loader(config, street, sources.open_proxies(config)[0])
     model = load_model(config.model.name, **config.model.options).train()
     objective = EntropyMaximizationLoss()
     optimizer = build_optimizer(model, config.optimizer, total_steps=steps)

@@ -26,16 +26,15 @@ from torch.utils.data import DataLoader
 
 from segood import runs
 from segood.data import Sample, TrainTransform
-from segood.data.config import DatasetConfig
 from segood.data.dataset import SegmentationDataset
 from segood.data.paste_options import PasteOptions
-from segood.errors import DataError, OutputError, SegoodError, UsageError
+from segood.errors import OutputError, SegoodError, UsageError
 from segood.evaluation.fitting import check_labels_fit
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
-from segood.training.mixture import Subset, TrainingMixture, ValidationFrames, split_proxies
+from segood.training.mixture import TrainingMixture, ValidationFrames
 from segood.training.module import OutOfDistributionTraining
-from segood.training.sampling import EpochSampler, EvenBatches
+from segood.training.sources import epoch_batches, open_proxies, open_street
 
 
 def train(
@@ -66,9 +65,9 @@ def train(
         OutputError: the disk is full or not writable; finished epochs are kept.
     """
     config.check()
-    street = _open_street(config.street, config)
-    validation = _open_street(config.validation, config) if config.validation else ()
-    proxies, held_out = _open_proxies(config)
+    street = open_street(config.street, config)
+    validation = open_street(config.validation, config) if config.validation else ()
+    proxies, held_out = open_proxies(config)
     lightning.seed_everything(config.seed, verbose=False)
     model = model or config.model.load()
     for dataset in (street, validation):
@@ -141,33 +140,6 @@ def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resum
     return out
 
 
-def _open_street(description: DatasetConfig, config: TrainConfig) -> SegmentationDataset:
-    """Open a data set whose frames all have train ids."""
-    dataset = description.open(config.data_root)
-    if dataset.role != "closed_set":
-        raise UsageError(
-            "`street` and `validation` must be data sets with train ids, such as cityscapes or camvid; "
-            f"{dataset.name} is of the kind {dataset.role}"
-        )
-    missing = [record.sample_id for record in dataset.records if record.label is None]
-    if missing:
-        raise DataError(
-            f"{dataset.title} at {dataset.root}: {len(missing)} frames have no label, first {missing[0]}; "
-            "training needs labels for all"
-        )
-    return dataset
-
-
-def _open_proxies(config: TrainConfig) -> tuple[Sequence[Sample], Sequence[Sample]]:
-    if config.proxies is None:
-        return (), ()
-    proxies = config.proxies.dataset.open(config.data_root)
-    if proxies.role != "proxy":
-        raise UsageError(f"`proxies.dataset` must be a proxy set such as coco_proxies; got {proxies.name}")
-    train, held_out = split_proxies(len(proxies), config.proxies.validation_share, seed=config.seed)
-    return Subset(proxies, train), Subset(proxies, held_out)
-
-
 def _training_loader(
     config: TrainConfig, street: SegmentationDataset, proxies: Sequence[Sample]
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
@@ -180,16 +152,10 @@ def _training_loader(
         whole,
         PasteOptions.for_label_space(street.label_space) if street.label_space else None,
     )
-    sampler = EpochSampler(
-        len(street),
-        len(proxies),
-        ratio=config.proxies.ratio if config.proxies else 0.0,
-        mode=config.proxies.mode if config.proxies else "images",
-        seed=config.seed,
-    )
+    batches = epoch_batches(config, len(street), len(proxies))
     return DataLoader(
         mixture,
-        batch_sampler=EvenBatches(sampler, config.batch_size),
+        batch_sampler=batches,
         num_workers=config.num_workers,
         persistent_workers=config.num_workers > 0,
         pin_memory=torch.cuda.is_available(),
