@@ -148,6 +148,12 @@ def explain(message: str, known: set[str]) -> str:
             f" (did you mean '{near[0]}'?)" if near else "; --help lists the valid ones"
         )
     key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    inner = re.search(r"Option '([^']+)' is not accepted", message)
+    if inner and key.split(".")[-1] in known and inner[1] not in known:
+        near = get_close_matches(inner[1], known, n=1)
+        return f"unknown key '{inner[1]}' in '{key}.{inner[1]}'" + (
+            f" (did you mean '{near[0]}'?)" if near else "; --help lists the valid ones"
+        )
     if "Union subtypes" in message and "Given value:" in message and "Got value" not in message:
         return f"`{key}` is incomplete or of the wrong type; see --{key}.help for its parts"
     expected = re.search(r"Expected an? (?:<class '([^']+)'>|([^.]+))\. Got value: (.*)", message)

@@ -143,6 +143,7 @@ class Monitor:
         """
         rgb = _as_rgb(image)
         logits = self.model.predict_logits(rgb)
+        self.score.check_network(self.model)
         # Extracting segments computes the entropy anyway, in the same pass.
         other = None if self.score.name == "entropy" else self.score(logits=logits[None])[0]
         found = extract_segments(logits=logits, score_map=other, threshold=self.threshold)

@@ -109,6 +109,7 @@ def measure_dataset(
         labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
             logits = model.predict_logits(sample.image, size=target.shape)
+            score.check_network(model)
             # Extracting segments computes the entropy anyway, in the same pass.
             other = None if score.name == "entropy" else score(logits=logits[None])[0]
             found = extract_segments(

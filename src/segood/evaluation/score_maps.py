@@ -72,6 +72,7 @@ def export_scores(
     for index, path in enumerate(paths):
         if not path.exists():
             logits = model.predict_logits(dataset[index].image)
+            compute.check_network(model)
             write_score_map(path, compute(logits=logits[None])[0].cpu().numpy(), made_by)
         tick()
     return folder

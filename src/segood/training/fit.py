@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import shutil
 import sys
 import warnings
@@ -70,6 +71,11 @@ def train(
     proxies, held_out = open_proxies(config)
     lightning.seed_everything(config.seed, verbose=False)
     model = model or config.model.load()
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(
+            f"the network {model.name or type(model.network).__name__} has no weights to train; an ONNX file "
+            "is for scoring and evaluation only, train the network it was exported from"
+        )
     for dataset in (street, validation):
         if dataset:
             check_labels_fit(dataset, model)
@@ -89,8 +95,15 @@ def train(
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,  # a checkpoint is data, never code
         )
-    save_model(model.eval(), out / runs.FINAL, metadata={"training": dataclasses.asdict(config)})
+    metadata = {"training": dataclasses.asdict(config), "metrics": _last_metrics(trainer)}
+    save_model(model.eval(), out / runs.FINAL, metadata=metadata)
     return model
+
+
+def _last_metrics(trainer: lightning.Trainer) -> dict[str, float]:
+    """Return the numbers logged last, those that JSON can hold."""
+    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 @contextlib.contextmanager
