@@ -21,7 +21,7 @@ from segood.data.config import DatasetConfig
 from segood.data.synthetic import WorldPaths, write_world
 from segood.models import load_model
 from segood.models.config import ModelConfig
-from segood.training import EntropyMaximizationLoss, TrainConfig, fit
+from segood.training import EntropyMaximizationLoss, TrainConfig, fit, sources
 from segood.training.config import AugmentationConfig, OptimizerConfig, ProxyConfig
 from segood.training.module import build_optimizer
 
