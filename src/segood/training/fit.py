@@ -232,6 +232,7 @@ def _quiet_engine() -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             for hint in (
                 "does not have many workers",
+                "have no `val_dataloader`",
                 "number of training batches",
                 "module.s. in eval mode",
                 "isinstance.treespec",
