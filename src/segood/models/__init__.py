@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segood.models.checkpoints import model_header as model_header
     from segood.models.checkpoints import save_model as save_model
     from segood.models.espnetv2 import ESPNetv2 as ESPNetv2
+    from segood.models.inference import Inference as Inference
     from segood.models.matching import load_weights as load_weights
     from segood.models.preprocessing import Preprocessing as Preprocessing
     from segood.models.registry import list_models as list_models
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ESPNetv2": "espnetv2",
+    "Inference": "inference",
     "Preprocessing": "preprocessing",
     "SegmentationModel": "adapter",
     "list_models": "registry",

@@ -8,18 +8,20 @@ the images.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from segood.errors import UsageError
+from segood.models.forward import Forward
+from segood.models.inference import Inference
 from segood.models.mask_outputs import find_mask_outputs, mask_class_logits
 from segood.models.preprocessing import Preprocessing, cut_padding, pad_to_multiple
+from segood.models.tiling import predict, resize_logits
 
 
 class SegmentationModel(nn.Module):
@@ -36,9 +38,11 @@ class SegmentationModel(nn.Module):
         name: name of the network in `list_models`, import path of the user's function that builds it, or
             None for a module that was passed.
         options: what, besides `num_classes`, the named network was built with; needed to build it again.
+        inference: how `predict_logits` computes; one float32 forward of the whole image when None.
 
     Attributes:
         network, num_classes, class_names, preprocessing, drop_channels, name, options: as given.
+        inference: as given; another one may be set at any time.
         gives_masks: whether the network gives masks with classes; None before the first forward.
         random_weights: which weights are random, in words, as `load_model` knows it; None where none
             are, or where nobody can know.
@@ -62,6 +66,7 @@ class SegmentationModel(nn.Module):
         drop_channels: int = 0,
         name: str | None = None,
         options: Mapping[str, Any] | None = None,
+        inference: Inference | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -83,6 +88,8 @@ class SegmentationModel(nn.Module):
         self.class_names = tuple(str(n) for n in class_names)
         self.preprocessing = preprocessing or Preprocessing()
         self.drop_channels = drop_channels
+        self.inference = inference or Inference()
+        self._forward = Forward()
         self.gives_masks: bool | None = None
         self.random_weights: str | None = None
         # buffers move with the module; not persistent: the state dict is the network's alone
@@ -105,10 +112,13 @@ class SegmentationModel(nn.Module):
             UsageError: `images` has the wrong shape or type, or the network returns something that is
                 no logits map of `num_classes + drop_channels` channels.
         """
-        return _resize(self.network_logits(images), (images.shape[2], images.shape[3]))
+        return resize_logits(self.network_logits(images), (images.shape[2], images.shape[3]))
 
     def network_logits(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n q i j"]:
         """Compute logits as `forward` does, but at the network's own output size."""
+        return self._network_logits(images, self.network)
+
+    def _network_logits(self, images: Tensor, call: Callable[[Tensor], Any]) -> Tensor:
         if images.ndim != 4 or images.shape[1] != 3:
             raise UsageError(f"`images` must have shape (N,3,H,W); got {tuple(images.shape)}")
         if not images.is_floating_point():
@@ -116,7 +126,7 @@ class SegmentationModel(nn.Module):
         size = (images.shape[2], images.shape[3])
         ordered = images.flip(1) if self.preprocessing.channel_order == "bgr" else images
         normalized = pad_to_multiple((ordered - self.mean).div_(self.std), self.preprocessing.size_multiple)
-        output = self.network(normalized)
+        output = call(normalized)
         if self.gives_masks is None and not torch.compiler.is_compiling():
             self.gives_masks = find_mask_outputs(output) is not None
         logits = extract_logits(output)
@@ -134,9 +144,9 @@ class SegmentationModel(nn.Module):
     ) -> Float[Tensor, "q h w"]:
         """Compute the logits of one image, without gradient, in evaluation mode.
 
-        The image is resized to the model's working size, if it has one; the logits are resized
-        once, from the network's output to `size`. The mode (training, evaluation) of every
-        submodule is as before afterwards.
+        The model's `inference` says how: by default in one forward of the image, resized to the model's
+        working size if it has one. Logits are resized once, from the network's output to `size`. The mode
+        (training, evaluation) of every submodule is as before afterwards.
 
         Args:
             image: uint8 (H,W,3), RGB.
@@ -146,17 +156,23 @@ class SegmentationModel(nn.Module):
             Logits (q,H,W), on the model's device.
 
         Raises:
-            UsageError: as `forward`.
+            UsageError: as `forward`; or `inference` asks for what is impossible here.
 
         Example:
             >>> model = SegmentationModel(nn.Conv2d(3, 4, 3, stride=2), num_classes=4)
             >>> model.predict_logits(np.zeros((65, 97, 3), np.uint8)).shape
             torch.Size([4, 65, 97])
         """
-        images = self.preprocessing.prepare(image)[None].to(self.mean.device)
+        call = self._forward.of(self.network, self.inference)
         with torch.no_grad(), evaluation_mode(self):
-            logits = self.network_logits(images)
-            return _resize(logits, size or image.shape[:2])[0]
+            return predict(
+                lambda images: self._network_logits(images, call),
+                image,
+                size,
+                preprocessing=self.preprocessing,
+                inference=self.inference,
+                device=self.mean.device,
+            )
 
     def extra_repr(self) -> str:
         """Name what `print(model)` shows besides the network."""
@@ -226,9 +242,3 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for m in training:
             m.training = True
-
-
-def _resize(logits: Tensor, size: tuple[int, ...]) -> Tensor:
-    if tuple(logits.shape[-2:]) == tuple(size):
-        return logits
-    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

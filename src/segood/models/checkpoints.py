@@ -112,7 +112,7 @@ def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = 
 
     Returns:
         `format`, `segood` (version), `name`, `options`, `network` (class), `num_classes`,
-        `drop_channels`, `class_names`, `preprocessing`, `metadata`.
+        `drop_channels`, `class_names`, `preprocessing`, `inference`, `metadata`.
     """
     network = type(model.network)
     return {
@@ -125,6 +125,7 @@ def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = 
         "drop_channels": model.drop_channels,
         "class_names": list(model.class_names),
         "preprocessing": model.preprocessing.to_dict(),
+        "inference": model.inference.to_dict(),
         "metadata": dict(metadata or {}),
     }
 

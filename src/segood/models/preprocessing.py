@@ -146,6 +146,15 @@ class Preprocessing:
             >>> Preprocessing(working_size=(2, 3)).prepare(np.full((4, 6, 3), 255, np.uint8)).shape
             torch.Size([3, 2, 3])
         """
+        return to_unit_range(self.resize(image))
+
+    def resize(self, image: UInt8[np.ndarray, "h w 3"], scale: float = 1.0) -> UInt8[np.ndarray, "i j 3"]:
+        """Resize `image` to `scale` times the working size, or times its own size; see `prepare`.
+
+        Example:
+            >>> Preprocessing().resize(np.zeros((4, 6, 3), np.uint8), scale=0.5).shape
+            (2, 3, 3)
+        """
         shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
         if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or dtype != np.uint8:
             raise UsageError(
@@ -153,12 +162,21 @@ class Preprocessing:
             )
         if image.size == 0:
             raise UsageError(f"`image` must have at least one pixel; got shape {shape}")
-        if self.working_size is not None and image.shape[:2] != self.working_size:
-            rows, columns = self.working_size
-            resized = Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR)
-            image = np.asarray(resized)
-        # the copy: a tensor must not share memory with a read-only or caller's array
-        return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32)).div_(255.0)
+        rows, columns = (max(1, round(n * scale)) for n in self.working_size or image.shape[:2])
+        if image.shape[:2] == (rows, columns):
+            return image
+        return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+
+
+def to_unit_range(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:
+    """Scale pixels to [0,1], channels first, also in memory.
+
+    Example:
+        >>> to_unit_range(np.full((1, 1, 3), 255, np.uint8)).flatten()
+        tensor([1., 1., 1.])
+    """
+    # the copy: a tensor must not share memory with a read-only or caller's array
+    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32, order="C")).div_(255.0)
 
 
 def pad_to_multiple(images: Float[Tensor, "n c h w"], multiple: int) -> Float[Tensor, "n c i j"]:

@@ -24,6 +24,7 @@ from segood.models.building import (
     header_of,
 )
 from segood.models.checkpoints import Checkpoint, read_checkpoint, shorten
+from segood.models.inference import Inference
 from segood.models.matching import load_weights
 from segood.models.preprocessing import Preprocessing
 from segood.models.probing import check_forward, probe_num_channels
@@ -54,6 +55,7 @@ def load_model(
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     drop_channels: int = 0,
     device: str | torch.device = "cpu",
+    inference: Inference | None = None,
     allow_partial: bool = False,
     **options: Any,
 ) -> SegmentationModel:
@@ -76,6 +78,8 @@ def load_model(
             it holds.
         drop_channels: for networks of yours: trailing channels of the logits that are no classes.
         device: where the model goes.
+        inference: how `predict_logits` computes: tiles, scales, precision; that of the checkpoint, or one
+            float32 forward of the whole image.
         allow_partial: load what fits of the checkpoint and leave the rest random, for example for a new
             head; the logger `segood.models` says what was left out, as does `random_weights` of the model.
         options: of the named network (`scale` for espnetv2; `activation_checkpointing` for
@@ -112,6 +116,8 @@ def load_model(
     elif isinstance(target, str) and is_import_path(target):
         model = build_imported(target, file, num_classes, class_names, preprocessing, drop_channels, options)
     else:
+        if str(target).endswith(".py"):
+            raise UsageError(f"say what builds the network in {target}, for example {target}:build")
         if drop_channels:
             raise UsageError("`drop_channels` is for networks of your own; a named network has its own")
         if isinstance(target, Path) or _is_file_name(target):
@@ -125,6 +131,9 @@ def load_model(
         model = build_named(target, file, num_classes, class_names, preprocessing, options, allow_partial)
     if file is not None:
         _load(model, file, allow_partial)
+    if inference is None and file and not isinstance(target, SegmentationModel):
+        inference = Inference.from_dict(header_of(file).get("inference", {}))
+    model.inference = inference or model.inference
     return model.to(_checked_device(device)).eval()
 
 
