@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import sys
 import threading
+import warnings
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,11 +43,24 @@ def kernels_enabled() -> bool:
 
 @lru_cache(maxsize=1)
 def _numba_compiles() -> bool:
-    if find_spec("numba") is None:
+    try:
+        import numba
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            _warn_of(error)
         return False
-    import numba
-
+    except (ImportError, OSError) as error:  # not made for this NumPy, or without its shared library
+        _warn_of(error)
+        return False
     return not numba.config.DISABLE_JIT
+
+
+def _warn_of(error: Exception) -> None:
+    warnings.warn(
+        f"Numba is installed, but cannot be imported, so segood computes without kernels: {error}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def kernel(function: Function) -> Function:
@@ -63,7 +76,8 @@ def kernel(function: Function) -> Function:
         """A cache that may be read-only, full, or vanish: then the kernel is compiled in every process."""
 
         def _index_key(self, *args: Any) -> Any:
-            # Numba looks at the one file that defines a kernel; kernels also call those of other files.
+            # Numba looks at the one file that defines a kernel; kernels also call those of other files, and
+            # what is compiled depends on the flags below.
             return (*super()._index_key(*args), _source_digest())
 
         def load_overload(self, *args: Any) -> Any:
@@ -87,7 +101,7 @@ def kernel(function: Function) -> Function:
 @lru_cache(maxsize=1)
 def _source_digest() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*_kernels.py")):
+    for path in [Path(__file__), *sorted(Path(__file__).parent.rglob("*_kernels.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -99,7 +113,7 @@ def set_num_threads(count: int | None) -> None:
         count: at least 1; None means the default of this module's header.
 
     Raises:
-        UsageError: `count` below 1.
+        UsageError: `count` is no whole number, or below 1.
 
     Example:
         >>> set_num_threads(2)
@@ -108,8 +122,8 @@ def set_num_threads(count: int | None) -> None:
         >>> set_num_threads(None)
     """
     global _chosen
-    if count is not None and count < 1:
-        raise UsageError(f"`count` must be at least 1 thread; got {count}")
+    if count is not None and not (isinstance(count, int) and count >= 1):
+        raise UsageError(f"`count` must be a number of threads, at least 1; got {count!r}")
     _chosen = count
 
 
@@ -140,33 +154,52 @@ def run_parallel(work: Callable[[int], Result], count: int) -> list[Result]:
     """Call `work(0) … work(count - 1)` on `num_threads()` threads.
 
     Args:
-        work: mostly a kernel, so that the threads do not wait for the interpreter; it must not call
-            `run_parallel` itself.
+        work: mostly a kernel, so that the threads do not wait for the interpreter.
         count: how many pieces; take more than threads, so that they end together.
 
     Returns:
         What the calls returned, in order of the pieces.
 
     Raises:
-        Exception: the first one that a piece raised.
+        Exception: the first one that a piece raised; no further piece is begun, and none still runs.
     """
     threads = min(num_threads(), count)
     if threads <= 1:
         return [work(piece) for piece in range(count)]
     results: list[Any] = [None] * count
-    pieces = itertools.count()  # shared: each thread takes the next piece that is left
+    errors: list[BaseException] = []
+    pieces = iter(range(count))  # shared: each thread takes the next piece that is left
 
     def drain() -> None:
-        while (piece := next(pieces)) < count:
-            results[piece] = work(piece)
+        try:
+            for piece in pieces:
+                results[piece] = work(piece)
+        except BaseException as error:
+            errors.append(error)
+            deque(pieces, maxlen=0)  # nobody shall begin another one
 
-    others = [_pool(num_threads()).submit(drain) for _ in range(threads - 1)]
-    try:
-        drain()  # this thread works, too: one less to wake
-    finally:
-        for other in others:
+    others = _start(drain, threads - 1)
+    drain()  # this thread works, too: one less to wake
+    for other in others:
+        # What has not begun finds no piece left: waiting for it would mean waiting for other callers' work.
+        if not other.cancel():
             other.result()
+    if errors:
+        raise errors.pop(0)  # kept in this frame, it would keep the frame and its arrays
     return results
+
+
+def _start(drain: Callable[[], None], number: int) -> list[Future[None]]:
+    started: list[Future[None]] = []
+    pool = _pool(num_threads())
+    try:
+        for _ in range(number):
+            started.append(pool.submit(drain))
+    except RuntimeError as error:
+        # When the main thread has ended, pools take no more work, though other threads may go on.
+        if "shutdown" not in str(error):
+            raise
+    return started
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
