@@ -60,7 +60,7 @@ def test_it_is_json_and_text(world: WorldPaths) -> None:
     plan = plan_training(config(world, evaluation=evaluation))
     assert json.loads(json.dumps(plan.to_dict()))["frames"] == {"static": 5, "city": 2}
     text = plan.to_text()
-    assert "6 street images + 3 of " in text
+    assert "6 street images + 3 proxies beside them, drawn from " in text
     assert "batch 4, crop 32×64" in text
     assert text.splitlines()[-1].split() == ["missing", "nothing"]
 

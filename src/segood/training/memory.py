@@ -79,8 +79,8 @@ def estimate_step_memory(
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     with _LiveBytes([*weights, *gradients, *state, images, target]) as live:
         _step(model, steps, images, target)
-    fixed = [_bytes(kind) for kind in (weights, gradients, state)]
-    return StepMemory(*fixed, activations=max(live.peak - sum(fixed), 0), peak=live.peak)
+    fixed = (_bytes(weights), _bytes(gradients), _bytes(state))
+    return StepMemory(*fixed, max(live.peak - sum(fixed), 0), live.peak)
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, target: Tensor) -> None:

@@ -72,8 +72,8 @@ class TrainingPlan:
 
     def to_text(self) -> str:
         """Return a table for people."""
-        mode = {"paste": " pasted into them", None: ""}.get(self.proxy_mode, "")
-        drawn = f" + {_count(self.proxies_per_epoch)} of {_count(self.proxies)} proxies{mode}"
+        how = "pasted into them" if self.proxy_mode == "paste" else "beside them"
+        drawn = f" + {_count(self.proxies_per_epoch)} proxies {how}, drawn from {_count(self.proxies)}"
         weights = f"{_count(self.trainable_parameters)} trained weights"
         crop = "×".join(map(str, self.crop_size))
         lines = {
@@ -82,7 +82,7 @@ class TrainingPlan:
             "steps": f"{_count(self.steps_per_epoch)} per epoch, {_count(self.steps)} in all",
             "settings": f"epochs {self.epochs}, batch {self.batch_size}, crop {crop}",
             "memory": f"{self._memory()} ({self.memory_note})",
-            "device": f"{self.device}, {_gigabytes(self.device_memory)}",
+            "device": f"{self.device}, {_size(self.device_memory)}",
             "frames": ", ".join(f"{key} {number:,}" for key, number in self.frames.items()) or "none",
             "missing": "\n  ".join(["", *self.missing]) if self.missing else "nothing",
         }
@@ -92,8 +92,8 @@ class TrainingPlan:
         if self.memory is None:
             return "not known"
         kinds = ("parameters", "gradients", "optimizer", "activations")
-        parts = ", ".join(f"{kind} {_gigabytes(getattr(self.memory, kind))}" for kind in kinds)
-        return f"about {_gigabytes(self.memory.peak)}: {parts}"
+        parts = ", ".join(f"{kind} {_size(getattr(self.memory, kind))}" for kind in kinds)
+        return f"about {_size(self.memory.peak)}: {parts}"
 
 
 def plan_training(config: TrainConfig) -> TrainingPlan:
@@ -202,5 +202,7 @@ def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
 
 
-def _gigabytes(number: int | None) -> str:
-    return "memory not known" if number is None else f"{number / 1e9:.3g} GB"
+def _size(number: int | None) -> str:
+    if number is None:
+        return "memory not known"
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
