@@ -17,6 +17,7 @@ from benchmarks import (
     command_line,
     data_loading,
     first_call,
+    forward,
     growth,
     leave_one_out,
     loss,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Callable[[bool], Sequence[Record]]] = {
     "growth": growth.measure,
     "first_call": first_call.measure,
     "threads": threads.measure,
+    "forward": forward.measure,
 }
 BUSY = 0.5
 """Load average from which other work disturbs: small parallel steps, as of a network, suffer ten-fold."""

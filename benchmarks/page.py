@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import segood.compiled
 from benchmarks.measure import as_bytes, as_time
 from benchmarks.memory import read_bandwidth
-from benchmarks.results import FirstCall, Point, Record, Requirement, Section, ThreadUse
+from benchmarks.results import FirstCall, ForwardSetting, Point, Record, Requirement, Section, ThreadUse
 from segood.runs import describe_environment
 
 CURVES = {
@@ -77,12 +77,26 @@ def columns(record: Record) -> dict[str, str]:
             "first call": as_time(record.first_seconds),
             "later calls": as_time(record.later_seconds),
         }
+    if isinstance(record, ForwardSetting):
+        return _forward_columns(record)
     return {
         "setting": record.setting,
         "frames per second": number(record.frames_per_second),
         "threads of the process": str(record.os_threads),
         "threads added by the calls": str(record.added_threads),
     }
+
+
+def _forward_columns(record: ForwardSetting) -> dict[str, str]:
+    row = {"network": record.network, "setting": record.setting}
+    numbers = dict.fromkeys(("time", "time / float32 (quartiles)", "entropy: largest (mean) difference"), "–")
+    if record.seconds is not None and record.ratio is not None and record.spread is not None:
+        low, high = record.spread
+        values = (as_time(record.seconds), f"{number(record.ratio)} ({number(low)}–{number(high)})")
+        numbers = dict(zip(numbers, (*values, "–"), strict=True))
+    if record.largest is not None and record.mean is not None:
+        numbers["entropy: largest (mean) difference"] = f"{number(record.largest)} ({number(record.mean)})"
+    return {**row, **numbers, "note": record.note}
 
 
 def markdown_table(records: Sequence[Record]) -> str:
@@ -111,6 +125,7 @@ def render(sections: Mapping[str, Section], picture: str) -> str:
     points = [record for record in records if isinstance(record, Point)]
     calls = [record for record in records if isinstance(record, FirstCall)]
     threads = [record for record in records if isinstance(record, ThreadUse)]
+    forward = [record for record in records if isinstance(record, ForwardSetting)]
     met = sum(row.met for row in requirements)
     parts = [
         "# Speed and memory\n",
@@ -131,6 +146,8 @@ def render(sections: Mapping[str, Section], picture: str) -> str:
         parts += ["## The first call\n", _FIRST_CALL, markdown_table(calls)]
     if threads:
         parts += ["## Threads\n", _THREADS, markdown_table(threads)]
+    if forward:
+        parts += ["## Forward: precision and speed\n", _FORWARD, markdown_table(forward)]
     parts += ["## GPU\n", "Nothing has been measured on a GPU yet.\n"]
     return "\n".join(parts)
 
@@ -184,6 +201,12 @@ _FIRST_CALL = """\
 Each in a fresh process, on a small input. Kernels are compiled at the first call and kept on disk; where no
 folder can be written, they are compiled in every process, and nothing else changes. Importing Numba, about
 half a second, is part of a first call with kernels.
+"""
+
+_FORWARD = """\
+The options of `segood.models.Inference`, through `predict_logits`, against plain float32 on the same network
+and frame. The normalised entropy lies in [0,1], and segments are where it reaches a threshold such as 0.7. A
+first call compiles, with empty caches. What the options mean: [inference.md](inference.md).
 """
 
 _THREADS = """\

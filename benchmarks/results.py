@@ -86,7 +86,32 @@ class ThreadUse:
     added_threads: int
 
 
-Record = Requirement | Point | FirstCall | ThreadUse
+@dataclass(frozen=True)
+class ForwardSetting:
+    """A network's forward in one setting.
+
+    Attributes:
+        network: network, weights, size of the image, device if it is not the CPU.
+        setting: memory format, precision, compiled or not.
+        seconds: median; None where the setting is impossible here.
+        ratio: to the seconds of plain float32.
+        spread: quartiles of the rounds' ratios.
+        largest, mean: difference of the normalised entropy to that of plain float32, over the pixels;
+            None for plain float32 itself.
+        note: what else is to be known; why it is impossible.
+    """
+
+    network: str
+    setting: str
+    seconds: float | None = None
+    ratio: float | None = None
+    spread: tuple[float, float] | None = None
+    largest: float | None = None
+    mean: float | None = None
+    note: str = ""
+
+
+Record = Requirement | Point | FirstCall | ThreadUse | ForwardSetting
 
 
 @dataclass(frozen=True)
@@ -98,7 +123,7 @@ class Section:
     seconds: float
 
 
-_KINDS = {kind.__name__: kind for kind in (Requirement, Point, FirstCall, ThreadUse)}
+_KINDS = {kind.__name__: kind for kind in (Requirement, Point, FirstCall, ThreadUse, ForwardSetting)}
 
 
 def keep(section: Section, folder: Path = KEPT) -> None:
