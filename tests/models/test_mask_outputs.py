@@ -97,7 +97,11 @@ class Masks(nn.Module):
 
     def __init__(self, dress: Any) -> None:
         super().__init__()
-        self.conv, self.classes, self.dress = nn.Conv2d(3, 4, 1, stride=4), nn.Parameter(torch.randn(4, 4)), dress
+        self.conv, self.classes, self.dress = (
+            nn.Conv2d(3, 4, 1, stride=4),
+            nn.Parameter(torch.randn(4, 4)),
+            dress,
+        )
 
     def forward(self, x: Tensor) -> Any:
         return self.dress(self.classes.expand(len(x), -1, -1), self.conv(x))

@@ -51,7 +51,9 @@ def test_mean_and_std_follow_range_and_order_where_not_given() -> None:
     assert Preprocessing(value_range=(0, 255)).std == (1.0, 1.0, 1.0)
     images = torch.rand(1, 3, 4, 5)
     # the order alone is a permutation of channels
-    torch.testing.assert_close(fed(Preprocessing(channel_order="bgr"), images), fed(Preprocessing(), images).flip(1))
+    torch.testing.assert_close(
+        fed(Preprocessing(channel_order="bgr"), images), fed(Preprocessing(), images).flip(1)
+    )
 
 
 def test_the_default_is_as_it_was() -> None:
@@ -83,8 +85,12 @@ def test_to_dict_and_back(order: Any, value_range: Any, size: Any, multiple: int
 def test_changing_one_value_keeps_the_others() -> None:
     base = Preprocessing(mean=(0.5, 0.5, 0.5), working_size=(64, 96))
     assert base.changed({"working_size": None}) == Preprocessing(mean=(0.5, 0.5, 0.5))
-    assert base.changed({"value_range": (0, 255)}).mean == (0.0, 0.0, 0.0)  # of the old range it would be wrong
-    with pytest.raises(UsageError, match="knows mean, .*; got colour"):
+    assert base.changed({"value_range": (0, 255)}).mean == (
+        0.0,
+        0.0,
+        0.0,
+    )  # of the old range it would be wrong
+    with pytest.raises(UsageError, match=r"knows mean, .*; got colour"):
         base.changed({"colour": 1})
 
 

@@ -14,7 +14,7 @@ from segood.scores import RbA, get_score
 
 
 class TwoMasks(nn.Module):
-    """Query 0 is sure of class 0 on the left half, query 1 of class 1 on the middle; nobody is on the right."""
+    """Query 0 is sure of class 0 on the left half, query 1 of class 1 in the middle; the right is free."""
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         classes = torch.tensor([[[40.0, 0.0, 0.0], [0.0, 40.0, 0.0]]])
@@ -57,7 +57,9 @@ def test_the_range_can_be_chosen() -> None:
 def test_networks_without_masks_are_refused() -> None:
     image = np.zeros((8, 12, 3), np.uint8)
     monitor = Monitor(nn.Conv2d(3, 4, 1), score="rba", threshold=-0.1)
-    with pytest.raises(UsageError, match=r"'rba' is for mask-classification networks .* choose another score"):
+    with pytest.raises(
+        UsageError, match=r"'rba' is for mask-classification networks .* choose another score"
+    ):
         monitor(image)
     masks = SegmentationModel(TwoMasks(), num_classes=2)
     assert Monitor(masks, score="rba", threshold=-0.1)(image).score.shape == (8, 12)

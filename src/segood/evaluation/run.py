@@ -30,7 +30,7 @@ from segood.evaluation.runner import (
 from segood.evaluation.staging import holds_only_leftovers, staged
 from segood.files import atomic_path, write_text
 from segood.meta import MetaClassifier
-from segood.models import SegmentationModel, load_model
+from segood.models import SegmentationModel, list_models, load_model, read_header
 from segood.models.config import ModelConfig
 from segood.progress import Progress, no_progress
 
@@ -75,7 +75,7 @@ def evaluate_run(
     root = Path(data_root if data_root is not None else stored.get("data_root", "."))
     opened = {key: item.open(root) for key, item in config.datasets.items()}
     closed = {key: item.open(root) for key, item in config.closed_set.items()}
-    networks, infos = _networks(run, models)
+    networks, infos = _networks(run, models, stored)
     for item in opened.values():
         check_test_set(item)
     for item in closed.values():
@@ -201,8 +201,17 @@ def _given_models(
     return models
 
 
+def _trained_network(path: Path, stored: Mapping[str, Any]) -> SegmentationModel:
+    """Load a checkpoint of a training; where its network is code of the user's, the run names that code."""
+    name = (read_header(path) or {}).get("name")
+    described = stored.get("model") or {}
+    if name is not None and name == described.get("name") and name not in list_models():
+        return load_model(name, path)  # the header tells classes, options and preprocessing
+    return load_model(path)
+
+
 def _networks(
-    run: Path, models: Mapping[str, ModelConfig]
+    run: Path, models: Mapping[str, ModelConfig], stored: Mapping[str, Any]
 ) -> tuple[dict[str, SegmentationModel], list[ModelInfo]]:
     if not models:
         files = {"before": run / runs.START, "after": run / runs.FINAL}
@@ -211,7 +220,7 @@ def _networks(
             raise DataError(
                 f"{missing[0]} is missing: training has not finished; `segood train --resume` goes on"
             )
-        loaded = {key: load_model(str(path)) for key, path in files.items()}
+        loaded = {key: _trained_network(path, stored) for key, path in files.items()}
     else:
         files = {key: Path(m.checkpoint or m.name) for key, m in models.items()}
         loaded = {key: m.load_trained(f"models.{key}") for key, m in models.items()}

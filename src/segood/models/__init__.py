@@ -1,6 +1,6 @@
 """Networks: image (N,3,H,W) in [0,1] -> logits (N,q,H,W), whatever the network.
 
-`load_model` gives a `SegmentationModel` from a name, a file or a module of the user's;
+`load_model` gives a `SegmentationModel` from a name, a file, code or a module of the user's;
 `save_model` writes weights and everything needed to build the network again. PyTorch is imported
 with the first name taken from here.
 """
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from segood.models.adapter import SegmentationModel as SegmentationModel
     from segood.models.checkpoints import load_state_dict_file as load_state_dict_file
     from segood.models.checkpoints import model_header as model_header
+    from segood.models.checkpoints import read_header as read_header
     from segood.models.checkpoints import save_model as save_model
     from segood.models.espnetv2 import ESPNetv2 as ESPNetv2
     from segood.models.inference import Inference as Inference
+    from segood.models.matching import LoadReport as LoadReport
     from segood.models.matching import load_weights as load_weights
     from segood.models.preprocessing import Preprocessing as Preprocessing
     from segood.models.registry import list_models as list_models
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ESPNetv2": "espnetv2",
+    "LoadReport": "matching",
     "Inference": "inference",
     "Preprocessing": "preprocessing",
     "SegmentationModel": "adapter",
@@ -33,6 +36,7 @@ _HOMES = {
     "load_state_dict_file": "checkpoints",
     "load_weights": "matching",
     "model_header": "checkpoints",
+    "read_header": "checkpoints",
     "save_model": "checkpoints",
 }
 __all__ = sorted(_HOMES)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,9 +24,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from segood.data.label_spaces import CAMVID11, CITYSCAPES
 from segood.errors import CheckpointError, UsageError
 from segood.files import atomic_path
 from segood.models.adapter import SegmentationModel
+from segood.models.onnx_network import OnnxNetwork
 
 HEADER_KEY = "segood"
 HEADER_FORMAT = 1
@@ -103,6 +105,24 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     return _read_pytorch(path)
 
 
+def read_header(path: str | Path) -> dict[str, Any] | None:
+    """Read only the header of a file that segood wrote; None for files of others.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors" or not path.is_file():
+        return read_checkpoint(path).header
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            written = file.metadata() or {}
+        header = json.loads(written[HEADER_KEY]) if HEADER_KEY in written else None
+    except (safetensors.SafetensorError, OSError, ValueError):
+        return read_checkpoint(path).header  # which says what is wrong
+    return _checked_header(path, header)
+
+
 def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Describe a model in JSON values, completely enough to build it again.
 
@@ -111,8 +131,9 @@ def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = 
         metadata: further JSON values to keep with it (training configuration, metrics).
 
     Returns:
-        `format`, `segood` (version), `name`, `options`, `network` (class), `num_classes`,
-        `drop_channels`, `class_names`, `preprocessing`, `inference`, `metadata`.
+        `format`, `segood` (version), `name` (of `list_models`, or an import path), `options`, `network`
+        (class), `num_classes`, `drop_channels`, `class_names`, `label_space` (its name, where the classes
+        are those of one that segood knows), `preprocessing`, `inference`, `metadata`.
     """
     network = type(model.network)
     return {
@@ -124,6 +145,7 @@ def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = 
         "num_classes": model.num_classes,
         "drop_channels": model.drop_channels,
         "class_names": list(model.class_names),
+        "label_space": _label_space(model.class_names),
         "preprocessing": model.preprocessing.to_dict(),
         "inference": model.inference.to_dict(),
         "metadata": dict(metadata or {}),
@@ -135,7 +157,8 @@ def save_model(
 ) -> None:
     """Write weights and header to a safetensors file, atomically; `load_model(path)` is the inverse.
 
-    A network without a name (a user's own module) is read back with `load_model(module, path)`.
+    A module that was passed is read back with `load_model(module, path)`, code of the user's with
+    `load_model("my_pkg.my_model:build", path)`.
 
     Args:
         model: the model; its keys in the file are those of `model.network`.
@@ -143,12 +166,14 @@ def save_model(
         metadata: JSON values to keep in the header; paths are written as text.
 
     Raises:
-        UsageError: the suffix is another, or `metadata` is not JSON.
+        UsageError: the suffix is another, `metadata` is not JSON, or the network is an ONNX file.
         OutputError: the file cannot be written; an older one stays as it was.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise UsageError(f"`path` must end in .safetensors; got {path}")
+    if isinstance(model.network, OnnxNetwork):
+        raise UsageError(f"the network is the ONNX file {model.network.path}; copy that file instead")
     try:
         header = json.dumps(model_header(model, metadata), allow_nan=False, default=_path_as_text)
     except (TypeError, ValueError) as error:
@@ -162,6 +187,11 @@ def save_model(
     content = safetensors.torch.save(tensors, metadata={HEADER_KEY: header})
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _label_space(class_names: Sequence[str]) -> str | None:
+    names = tuple(class_names)
+    return next((space.name for space in (CITYSCAPES, CAMVID11) if space.class_names == names), None)
 
 
 def _path_as_text(value: Any) -> str:

@@ -6,8 +6,11 @@ Enters: the name of a package, or a call that may go to a hub. Leaves: the modul
 from __future__ import annotations
 
 import contextlib
+import logging
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -48,12 +51,33 @@ def from_hub(what: str, remedy: str) -> Iterator[None]:
     Raises:
         CheckpointError: whatever was raised inside.
     """
+    logger = logging.getLogger("huggingface_hub")  # tells of every attempt
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # each library wraps what its connection raises in another class
         raise CheckpointError(f"cannot get {what}: {_one_line(error)}; {remedy}") from error
+    finally:
+        logger.setLevel(level)
+
+
+def check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `UsageError` for the first name that is not known; names the nearest one, if any is near.
+
+    Example:
+        >>> check_known("Unet", ["decoder_chanels"], ["decoder_channels", "activation"])
+        Traceback (most recent call last):
+        segood.errors.UsageError: Unet has no 'decoder_chanels' (did you mean 'decoder_channels'?)
+    """
+    known = list(known)
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=3)
+            hint = f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
+            raise UsageError(f"{what} has no {name!r}{hint}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ Source: segmentation-models-pytorch (MIT licence), which the extra `smp` install
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from segood.checks import check_choice
 from segood.errors import UsageError
-from segood.models.libraries import from_hub, import_library
+from segood.models.libraries import check_known, from_hub, import_library
 from segood.models.network import CITYSCAPES_CLASSES, BuiltNetwork
 from segood.models.preprocessing import Preprocessing
 
@@ -47,6 +48,9 @@ def build_smp(
     names = {name.__name__.lower(): name.__name__ for name in smp.MODEL_ARCHITECTURES_MAPPING.values()}
     check_choice("arch", names.get(arch.lower(), arch), names.values())
     _check_encoder(smp, encoder)
+    if not encoder.startswith("tu-"):  # timm's take arguments that only they know
+        known = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[arch.lower()]).parameters
+        check_known(f"`arguments` of {arch}", arguments or {}, known)
     weights = "imagenet" if pretrained is True else (pretrained or None)
     timm_model = encoder.startswith("tu-")
     given = {"encoder_name": encoder, "classes": num_classes or CITYSCAPES_CLASSES, **(arguments or {})}
@@ -73,7 +77,7 @@ def build_smp(
 def _without_weights(smp: Any, arch: str, given: Mapping[str, Any]) -> nn.Module:
     try:
         return smp.create_model(arch, encoder_weights=None, **given)  # type: ignore[no-any-return]
-    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+    except Exception as error:  # each of its networks has its own ways to refuse
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
             f"smp cannot build {arch} with the encoder {given['encoder_name']}: {reason}; "
@@ -83,14 +87,12 @@ def _without_weights(smp: Any, arch: str, given: Mapping[str, Any]) -> nn.Module
 
 def _check_encoder(smp: Any, encoder: str) -> None:
     if not encoder.startswith("tu-"):
-        check_choice("encoder", encoder, smp.encoders.get_encoder_names())
+        check_known("segmentation-models-pytorch", [encoder], smp.encoders.get_encoder_names())
         return
     timm = import_library("timm", "smp", f"the encoder {encoder}")
     name = encoder.removeprefix("tu-")
     if not timm.is_model(name):
-        near = timm.list_models(f"{name.split('_')[0].split('.')[0]}*")[:5]
-        hint = f"; near it: {', '.join(f'tu-{n}' for n in near)}" if near else ""
-        raise UsageError(f"`encoder` {encoder}: timm has no model '{name}'{hint}")
+        check_known("timm", [name], timm.list_models())
 
 
 def _check_weights(smp: Any, encoder: str, weights: str) -> None:

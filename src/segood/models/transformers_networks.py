@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch import nn
 from segood.checks import check_choice
 from segood.errors import CheckpointError, UsageError
 from segood.models.checkpoints import shorten
-from segood.models.libraries import from_hub, import_library
+from segood.models.libraries import check_known, from_hub, import_library
 from segood.models.network import CITYSCAPES_CLASSES, BuiltNetwork
 from segood.models.preprocessing import Preprocessing
 from segood.models.transformers_presets import configuration
@@ -65,10 +66,13 @@ def _from_configuration(library: Any, arch: str, values: Mapping[str, Any], num_
     check_choice("arch", arch, _architectures(library))
     try:
         config = library.AutoConfig.for_model(arch, **values, num_labels=num_classes)
+        _check_names(f"`arguments` of {arch}", values, config)
         _without_auxiliary_head(config)
         with _quiet(library):
             return _auto_class(library, config).from_config(config)  # type: ignore[no-any-return]
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # its configurations are checked in part, and the rest fails anywhere
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"Transformers cannot build {arch} from `arguments`: {reason}") from error
 
@@ -78,6 +82,8 @@ def _pretrained(
 ) -> BuiltNetwork:
     if not isinstance(name, str):
         raise UsageError(f"`pretrained` of transformers must be a name on the hub or a folder; got {name}")
+    if name.startswith(("/", ".", "~")) and not Path(name).expanduser().is_dir():
+        raise UsageError(f"`pretrained`: there is no folder {name}")
     remedy = "check the name and the connection, or give a folder that `save_pretrained` wrote"
     with from_hub(f"the pretrained network '{name}'", remedy), _quiet(library):
         config = library.AutoConfig.from_pretrained(name, trust_remote_code=False, **arguments)
@@ -110,6 +116,14 @@ def _pretrained(
         preprocessing=_preprocessing(processor),
         random_weights=shorten(fresh) if fresh else None,
     )
+
+
+def _check_names(what: str, values: Mapping[str, Any], config: Any) -> None:
+    """Refuse names that the configuration would keep without ever looking at them."""
+    check_known(what, values, {**type(config)().to_dict(), **config.attribute_map})
+    for key, value in values.items():
+        if isinstance(value, Mapping) and hasattr(getattr(config, key), "to_dict"):
+            _check_names(f"{what}.{key}", value, getattr(config, key))
 
 
 def _architectures(library: Any) -> list[str]:
