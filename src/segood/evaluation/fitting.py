@@ -46,6 +46,17 @@ def check_labels_fit(dataset: SegmentationDataset, model: SegmentationModel) -> 
             )
 
 
+def name_classes(model: SegmentationModel, dataset: SegmentationDataset) -> None:
+    """Give a model without names of its own those of the labels it is trained on, in place.
+
+    Args:
+        model: keeps its names unless they are the generic `class_0`, `class_1`, ...
+        dataset: the training data, checked to fit.
+    """
+    if dataset.label_space is not None and _generic(model.class_names):
+        model.class_names = dataset.label_space.class_names
+
+
 def _generic(names: Sequence[str]) -> bool:
     return list(names) == [f"class_{i}" for i in range(len(names))]
 

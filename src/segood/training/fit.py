@@ -30,7 +30,7 @@ from segood.data import Sample, TrainTransform
 from segood.data.dataset import SegmentationDataset
 from segood.data.paste_options import PasteOptions
 from segood.errors import OutputError, SegoodError, UsageError
-from segood.evaluation.fitting import check_labels_fit
+from segood.evaluation.fitting import check_labels_fit, name_classes
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
 from segood.training.mixture import TrainingMixture, ValidationFrames
@@ -79,6 +79,7 @@ def train(
     for dataset in (street, validation):
         if dataset:
             check_labels_fit(dataset, model)
+    name_classes(model, street)
     trainer = _build_trainer(config, Path(out), progress=progress)
     loader = _training_loader(config, street, proxies)
     module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
