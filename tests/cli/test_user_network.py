@@ -149,6 +149,21 @@ def test_a_new_head_from_the_command_line(
     assert model.random_weights == "head.weight, head.bias"
 
 
+def test_batch_norm_over_one_image_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    pooled = "self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(width))\n        self.head ="
+    code = CODE.replace("self.head =", pooled).replace(
+        "self.features(images))", "self.pool(self.features(images)))"
+    )
+    (home / "networks" / "pooled.py").write_text(code)
+    network = ("--config", "tiny.yaml", "--model.name", "networks/pooled.py:build", "--out", "pooled")
+    assert main(["train", *network, "--batch_size", "1"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]  # behind the progress bar
+    assert line.endswith("set batch_size to 2 or more")
+
+
 def test_an_onnx_file_is_evaluated_but_not_trained(
     home: Path, world: WorldPaths, fails: Fails, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ All are real and small, with random weights. A new network joins with one line i
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ import torch
 import torch.nn.functional as F
 import yaml
 
+from segood.data.config import DatasetConfig
+from segood.data.synthetic import WorldPaths
 from segood.errors import CheckpointError, UsageError
+from segood.evaluation.config import EvaluationConfig
+from segood.evaluation.run import evaluate_run
 from segood.models import SegmentationModel, load_model, read_header, save_model
 from segood.models.config import ModelConfig
 from segood.scores import get_score
@@ -227,3 +232,24 @@ def test_scores_and_segments(case: Case, model: SegmentationModel) -> None:
     found = extract_segments(logits=logits, threshold=middle)
     assert len(found) >= 1
     assert found.features.shape == (len(found), 37 + 2 * CLASSES)
+
+
+def test_evaluated_on_a_test_set(case: Case, model: SegmentationModel, here: Path, world: WorldPaths) -> None:
+    save_model(model, here / "model.safetensors")
+    network = ModelConfig(checkpoint="model.safetensors", **case.config)
+    static = DatasetConfig("fishyscapes_static", str(world.fishyscapes), resize=(64, 96))
+    score = "rba" if case.gives_masks else "entropy"
+    config = EvaluationConfig({"static": static}, score=score, threshold=0.5, gallery_frames=0)
+    results = evaluate_run(here / "run", config, models={"net": network})
+    assert results.pixel[0].num_ood > 0
+    assert 0.0 <= results.pixel[0].auroc <= 1.0
+    assert results.models[0].network == case.config["name"]
+    assert (here / "run" / "metrics.json").exists()
+
+
+def test_exported_program_gives_the_same_logits(model: SegmentationModel) -> None:
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other libraries' attributes that are set in their forward
+        program = torch.export.export(model, (images,), strict=False).module()
+        torch.testing.assert_close(program(images), model(images), rtol=1e-4, atol=1e-4)

@@ -120,6 +120,12 @@ def _named_failures(out: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(f"training in {out} stopped: {error.strerror or error}; {goes_on}") from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UsageError(  # batch norm behind a global pooling has one value per image
+            "the network normalises over the images of a batch, which needs two: set batch_size to 2 or more"
+        ) from error
     except SIGTERMException:
         raise SegoodError(f"training in {out} was terminated; {goes_on}") from None
     except SystemExit:  # how the engine leaves after Ctrl-C
