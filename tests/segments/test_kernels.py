@@ -143,6 +143,16 @@ def test_logits_of_other_precisions_at_the_stride(dtype: torch.dtype) -> None:
     check_equal(logits=smooth(5).to(dtype), size=(300, 400), threshold=0.5)
 
 
+@pytest.mark.parametrize("offset", [1e4, -1e9, 1e30])
+@pytest.mark.parametrize("size", [None, (150, 333)])
+def test_differences_of_large_float64_logits_are_kept(offset: float, size: tuple[int, int] | None) -> None:
+    logits = smooth(5).double() * (1.0 if abs(offset) < 1e20 else 1e25) + offset
+    found = check_equal(logits=logits, size=size, threshold=0.4)
+    if abs(offset) < 1e20:
+        expected = extract_segments(logits=smooth(5).double(), size=size, threshold=0.4)
+        np.testing.assert_allclose(found.score_map, expected.score_map, rtol=0, atol=NEAR)
+
+
 def test_probs_at_the_stride_are_interpolated() -> None:
     probs = smooth(3).softmax(0)
     given = extract_segments(probs=probs, size=(150, 333), threshold=0.8)
@@ -155,6 +165,31 @@ def test_probs_at_the_stride_are_interpolated() -> None:
 def test_a_size_without_pixels() -> None:
     with pytest.raises(UsageError, match=r"`size` must be \(H,W\), both at least 1; got \(0, 5\)"):
         extract_segments(logits=smooth(), size=(0, 5))
+
+
+@pytest.mark.parametrize("size", [(4, 5, 6), 7, (1.5, 2), "ab"])
+def test_a_size_that_is_none(size: Any) -> None:
+    with pytest.raises(UsageError, match=r"`size` must be two whole numbers \(H,W\); got "):
+        extract_segments(logits=smooth(), size=size)
+
+
+def test_sums_keep_their_digits_in_a_run_of_a_million_equal_pixels() -> None:
+    logits = np.zeros((3, 1, 10**6), np.float32)
+    logits[0] = 1.0
+    found = extract_segments(logits=logits, threshold=0.1).features.iloc[0]
+    probs = np.exp([1.0, 0.0, 0.0]) / (np.e + 2)
+    np.testing.assert_allclose(found[[f"class_probability_{c}" for c in range(3)]], probs, rtol=1e-6)
+
+
+def test_small_variances_are_those_of_the_plain_path() -> None:
+    logits = np.zeros((19, 60, 90), np.float32)
+    logits[0] = 50  # sure but for a rectangle, in which the dispersion hardly varies
+    noise = np.random.default_rng(0).normal(size=(40, 70)).astype(np.float32)
+    logits[0, 10:50, 10:80], logits[1, 10:50, 10:80] = 0, 0.4 + 1e-3 * noise
+    found, expected = (f(logits=logits, threshold=0.5).features for f in (extract_segments, plainly))
+    variances = [name for name in found.columns if "variance" in name]
+    assert expected[variances].to_numpy().max() < 1e-6
+    pd.testing.assert_frame_equal(found[variances], expected[variances], rtol=1e-2, atol=1e-12)
 
 
 @given(

@@ -28,7 +28,8 @@ class Float32Rows:
     """Rows of logits, of one type for the kernels whatever the caller has.
 
     Args:
-        logits: (C,h,w) tensor on the CPU or array; float16, bfloat16, float32 or float64.
+        logits: (C,h,w) tensor on the CPU or array; float16, bfloat16, float32 or float64. Of float64 each
+            pixel's largest is taken off: the softmax does not change, and float32 keeps the differences.
         grid: from (h,w) to the image.
     """
 
@@ -51,7 +52,10 @@ class Float32Rows:
     def _convert(self, part: np.ndarray) -> Float32[np.ndarray, "c n w"]:
         if self._is_bfloat16:
             return (part.astype(np.uint32, order="C") << 16).view(np.float32)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found as such
+        # What float32 cannot hold is infinite, and found as such; ∞ - ∞ is NaN, likewise.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if part.dtype == np.float64:
+                part = part - part.max(axis=0)
             return part.astype(np.float32, order="C")
 
 

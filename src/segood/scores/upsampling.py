@@ -7,6 +7,7 @@ float32 as there.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +69,15 @@ class Grid:
         """Return the grid from logits of `shape` (h,w) to `size` (H,W), or to their own size.
 
         Raises:
-            UsageError: a size without pixels.
+            UsageError: a size without pixels, or that is not two whole numbers.
         """
-        wanted = shape if size is None else (int(size[0]), int(size[1]))
+        try:
+            height, width = shape if size is None else map(operator.index, size)
+        except (TypeError, ValueError):
+            raise UsageError(f"`size` must be two whole numbers (H,W); got {size!r}") from None
+        wanted = (height, width)
         if min(wanted) < 1:
-            raise UsageError(f"`size` must be (H,W), both at least 1; got {tuple(wanted)}")
+            raise UsageError(f"`size` must be (H,W), both at least 1; got {wanted}")
         axes = [Axis.between(g, w, align_corners) for g, w in zip(shape, wanted, strict=True)]
         return cls(wanted, axes[0], axes[1], wanted == tuple(shape))
 

@@ -46,7 +46,7 @@ def add_moments(dispersion, pixel, rim, n, sums):  # type: ignore[no-untyped-def
     for m in range(3):
         total, squares = 0.0, 0.0
         for i in range(INDEX(pixel), INDEX(pixel + n)):
-            value = float(dispersion[m, i])
+            value = np.float64(dispersion[m, i])
             total += value
             squares += value * value
         sums[4 + 2 * m] += total
@@ -54,7 +54,7 @@ def add_moments(dispersion, pixel, rim, n, sums):  # type: ignore[no-untyped-def
     for i in range(n):
         if rim[i]:
             for m in range(3):
-                value = float(dispersion[m, pixel + i])
+                value = np.float64(dispersion[m, pixel + i])
                 sums[10 + 2 * m] += value
                 sums[11 + 2 * m] += value * value
 

@@ -32,6 +32,9 @@ F32, I32 = np.float32, np.int32
 # look in it is not vectorised.
 INDEX = np.uintp
 
+PART = INDEX(4096)
+"""Pixels whose probabilities are summed in float32."""
+
 
 def room_for(num_classes: int, width: int, rows: int, same_size: bool) -> tuple[np.ndarray, ...]:
     """Return the memory that `read_band` works in, to be used again and again by one thread.
@@ -121,12 +124,16 @@ def sum_runs(pixels, share, num_classes, starts, stops, first_run, last_run, cla
         line = pixels[c]
         start = INDEX(0)
         for run in range(first_run, last_run):
-            stop = start + INDEX(stops[run] - starts[run])
-            part = F32(0.0)
-            for i in range(start, stop):
-                part += line[i] * share[i]
-            class_sums[run, c] = part
-            start = stop
+            end = start + INDEX(stops[run] - starts[run])
+            total = np.float64(0.0)
+            while start < end:  # one sum of float32 would lose digits in a run of a whole wide row
+                stop = min(start + PART, end)
+                part = F32(0.0)
+                for i in range(start, stop):
+                    part += line[i] * share[i]
+                total += np.float64(part)
+                start = stop
+            class_sums[run, c] = total
 
 
 @kernel
