@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 import statistics
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def measure(quick: bool = False) -> list[ForwardSetting]:
     # what an earlier process compiled would be taken for a quick compiler
     torch.compiler.config.force_disable_caches = True
     devices = ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
-    return [row for device in devices for row in (_tiny(device) if quick else _full(device))]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*force_disable_caches")
+        return [row for device in devices for row in (_tiny(device) if quick else _full(device))]
 
 
 def _full(device: str) -> list[ForwardSetting]:

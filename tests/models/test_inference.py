@@ -9,12 +9,14 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from benchmarks.memory import Work, cost
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 
 from segood.errors import UsageError
 from segood.models import Inference, Preprocessing, SegmentationModel, load_model, save_model
+from segood.models.config import InferenceConfig, ModelConfig
 from segood.models.tiling import Axis
 
 BLENDS = st.sampled_from(["mean", "gaussian"])
@@ -467,17 +470,37 @@ def test_options_survive_json(options: Inference) -> None:
     assert Inference.from_dict(json.loads(json.dumps(options.to_dict()))) == options
 
 
-def test_options_are_a_field_of_a_configuration(tmp_path: Path) -> None:
+def test_a_model_in_a_configuration_takes_the_options(tmp_path: Path) -> None:
     parser = ArgumentParser()
-    parser.add_argument("--inference", type=Inference | None, default=None)
+    parser.add_argument("--model", type=ModelConfig, default=ModelConfig())
     parser.add_argument("--config", action="config")
     file = tmp_path / "config.yaml"
-    file.write_text(json.dumps({"inference": FULL.to_dict()}))
-    read = parser.instantiate(parser.parse_args(["--config", str(file)]))
-    assert read.inference == FULL
-    arguments = ["--inference.tile_size=[64, 32]", "--inference.scales=[1, 0.5]", "--inference.flip=true"]
-    read = parser.instantiate(parser.parse_args(arguments))
-    assert read.inference == Inference(tile_size=(64, 32), scales=(1.0, 0.5), flip=True)
+    file.write_text(json.dumps({"model": {"name": "unet", "inference": FULL.to_dict()}}))
+    parsed = parser.parse_args(
+        ["--config", str(file), "--model.options.width=4", "--model.inference.flip=false"]
+    )
+    config = parser.instantiate(parsed).model
+    assert config.load().inference == FULL.changed({"flip": False})
+    stored = yaml.safe_load(parser.dump(parsed))["model"]
+    assert ModelConfig(**stored).load().inference == config.load().inference
+    assert ModelConfig(name="unet", options={"width": 4}).load().inference == Inference()
+
+
+def test_the_command_line_changes_what_is_stored_and_names_wrong_values(tmp_path: Path) -> None:
+    model = load_model("unet", num_classes=4, width=4, inference=Inference(tile_size=(32, 48), flip=True))
+    save_model(model, tmp_path / "a.safetensors")
+    parser = ArgumentParser()
+    parser.add_argument("--model", type=ModelConfig, default=ModelConfig())
+    path = f"--model.name={tmp_path / 'a.safetensors'}"
+    config = parser.instantiate(parser.parse_args([path, "--model.inference.scales=[1, 0.5]"])).model
+    assert config.load().inference == Inference(tile_size=(32, 48), flip=True, scales=(1.0, 0.5))
+    config = parser.instantiate(parser.parse_args([path, "--model.inference.overlap=1.5"])).model
+    with pytest.raises(UsageError, match=r"`overlap` must lie in \[0, 1\); got 1.5"):
+        config.load()
+
+
+def test_configuration_and_options_have_the_same_fields() -> None:
+    assert [f.name for f in fields(InferenceConfig)] == [f.name for f in fields(Inference)]
 
 
 def test_options_are_stored_with_the_weights(tmp_path: Path) -> None:
@@ -489,6 +512,7 @@ def test_options_are_stored_with_the_weights(tmp_path: Path) -> None:
     assert load_model(tmp_path / "a.safetensors", inference=Inference()).inference == Inference()
     network = load_model("unet", num_classes=4, width=4).network
     assert load_model(network, tmp_path / "a.safetensors").inference == options
+    assert load_model(network, inference={"overlap": 0.5}).inference == Inference(overlap=0.5)
     wrapped = load_model(model, inference=Inference(flip=True))
     assert wrapped is model
     assert model.inference == Inference(flip=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from segood.errors import UsageError
+from segood.models.inference import Average, Blend, Precision
 
 if TYPE_CHECKING:
     import segood.models  # a module, not a name: command line parsers execute this block
@@ -46,6 +47,47 @@ class PreprocessingConfig:
 
 
 @dataclass
+class InferenceConfig:
+    """How predictions are computed; see `segood.models.Inference`, and docs/inference.md for the numbers.
+
+    What is not given is as it was stored with the weights; without weights, one forward of the whole image.
+
+    Args:
+        tile_size: rows and columns of a tile, in pixels of the network's input; larger ones than the image
+            give the whole image.
+        overlap: share of a tile that it has in common with the next one, from 0 to below 1.
+        tile_batch: tiles per forward; the result is the same.
+        blend: weights of overlapping tiles: mean (equal) or gaussian (less towards a tile's border).
+        scales: sizes of the image relative to the working size; results are averaged.
+        flip: also average with the mirrored image.
+        average: what is averaged: logits, or probs (softmax probabilities).
+        precision: of the network's convolutions and products: float32 or bfloat16.
+        channels_last: keep the channels innermost in memory.
+        compile: use torch.compile.
+    """
+
+    tile_size: tuple[int, int] | None = None
+    overlap: float | None = None
+    tile_batch: int | None = None
+    blend: Blend | None = None
+    scales: tuple[float, ...] | None = None
+    flip: bool | None = None
+    average: Average | None = None
+    precision: Precision | None = None
+    channels_last: bool | None = None
+    compile: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is given.
+
+        Example:
+            >>> InferenceConfig(flip=True).changes()
+            {'flip': True}
+        """
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclass
 class ModelConfig:
     """A network and its weights.
 
@@ -60,6 +102,7 @@ class ModelConfig:
         pretrained: weights of the library: true for its usual ones, or their name; a hub name or folder for
             transformers.
         preprocessing: what the network expects of its input, where it is not what comes with it.
+        inference: how predictions are computed: tiles, scales, precision, where it is not as stored.
         allow_partial: load what fits of the checkpoint and leave the rest random, for example for a new head.
         classes: another name for num_classes.
     """
@@ -72,12 +115,15 @@ class ModelConfig:
     encoder: str | None = None
     pretrained: bool | str | None = None
     preprocessing: PreprocessingConfig | None = None
+    inference: InferenceConfig | None = None
     allow_partial: bool = False
     classes: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.preprocessing, Mapping):  # read back from YAML
             self.preprocessing = PreprocessingConfig(**self.preprocessing)
+        if isinstance(self.inference, Mapping):
+            self.inference = InferenceConfig(**self.inference)
         if self.classes is not None:
             if self.num_classes not in (None, self.classes):
                 raise UsageError(
@@ -108,6 +154,7 @@ class ModelConfig:
             num_classes=self.num_classes,
             preprocessing=self.preprocessing.changes() if self.preprocessing else None,
             device=device,
+            inference=self.inference.changes() if self.inference else None,
             allow_partial=self.allow_partial,
             **self.all_options(),
         )

@@ -122,6 +122,15 @@ class Inference:
             raise UsageError(f"`inference` knows {', '.join(names)}; got {', '.join(unknown)}")
         return cls(**values)
 
+    def changed(self, values: Mapping[str, Any]) -> Inference:
+        """Return a copy in which the given values differ.
+
+        Example:
+            >>> Inference(flip=True).changed({"overlap": 0.5})
+            Inference(tile_size=None, overlap=0.5, ..., flip=True, ...)
+        """
+        return self.from_dict({**self.to_dict(), **values})
+
 
 def _as_tuple(name: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, (list, tuple)):

@@ -55,7 +55,7 @@ def load_model(
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     drop_channels: int = 0,
     device: str | torch.device = "cpu",
-    inference: Inference | None = None,
+    inference: Inference | Mapping[str, Any] | None = None,
     allow_partial: bool = False,
     **options: Any,
 ) -> SegmentationModel:
@@ -79,7 +79,7 @@ def load_model(
         drop_channels: for networks of yours: trailing channels of the logits that are no classes.
         device: where the model goes.
         inference: how `predict_logits` computes: tiles, scales, precision; that of the checkpoint, or one
-            float32 forward of the whole image.
+            float32 forward of the whole image. A mapping changes only what it holds.
         allow_partial: load what fits of the checkpoint and leave the rest random, for example for a new
             head; the logger `segood.models` says what was left out, as does `random_weights` of the model.
         options: of the named network (`scale` for espnetv2; `activation_checkpointing` for
@@ -131,9 +131,12 @@ def load_model(
         model = build_named(target, file, num_classes, class_names, preprocessing, options, allow_partial)
     if file is not None:
         _load(model, file, allow_partial)
-    if inference is None and file and not isinstance(target, SegmentationModel):
-        inference = Inference.from_dict(header_of(file).get("inference", {}))
-    model.inference = inference or model.inference
+    if file is not None and not isinstance(target, SegmentationModel):
+        model.inference = Inference.from_dict(header_of(file).get("inference", {}))
+    if isinstance(inference, Inference):
+        model.inference = inference
+    elif inference is not None:
+        model.inference = model.inference.changed(inference)
     return model.to(_checked_device(device)).eval()
 
 
