@@ -72,6 +72,7 @@ def test_zero_has_a_sign_but_one_bin() -> None:
     [
         (((1.0, 0.0), "log"), "`range` must be finite with low < high"),
         (((0.0, float("inf")), "log"), "`range` must be finite"),
+        (((-1e308, 1e308), "linear"), "`range` must be finite with low < high, its width too"),
         ((1.0, "log"), "`range` must be two numbers"),
         (((0.0, 1.0), "logarithmic"), "`spacing` must be one of linear, log"),
         (((0.0, 1.0), "log", 1000), "power of two"),

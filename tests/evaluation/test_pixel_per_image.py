@@ -162,7 +162,7 @@ def test_exact_reports_of_many_ood_pixels() -> None:
 def test_exact_reports_take_any_finite_score() -> None:
     assert pixel_report(np.array([-1e300, 1e300]), np.array([0, 1])).auroc == 1.0
     for value in (np.inf, -np.inf):
-        with pytest.raises(UsageError, match=r"`score` must lie in the range .*found -?inf"):
+        with pytest.raises(UsageError, match=f"`score` must be finite at counted pixels; found {value}"):
             pixel_report(np.array([value, 1.0]), np.array([0, 1]))
 
 

@@ -191,6 +191,14 @@ def test_all_ignored_and_empty_batches(path: str) -> None:
     assert [t.item() for t in empty] == [0, 0, 0, 0]
 
 
+def test_no_train_id_is_the_label_of_another_kind(path: str) -> None:
+    target = torch.tensor([[[253, OOD]]])
+    terms = loss_terms(torch.zeros(1, 254, 1, 2), target)
+    assert (terms.in_count.item(), terms.ood_count.item()) == (1, 1)
+    with pytest.raises(UsageError, match=r"`logits` must have at most 254 classes, .*; got 255$"):
+        loss_terms(torch.zeros(1, 255, 1, 2), target)
+
+
 @pytest.mark.parametrize("value", [3, 253, -1, 1000])
 def test_unknown_labels_are_named(path: str, value: int) -> None:
     target = torch.zeros(2, 4, 4, dtype=torch.long)

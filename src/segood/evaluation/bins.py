@@ -80,8 +80,8 @@ class BinLayout:
             low, high = (float(limit) for limit in self.range)
         except (TypeError, ValueError):
             raise UsageError(f"`range` must be two numbers (low, high); got {self.range!r}") from None
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise UsageError(f"`range` must be finite with low < high; got ({low}, {high})")
+        if not (low < high and math.isfinite(high - low)):
+            raise UsageError(f"`range` must be finite with low < high, its width too; got ({low}, {high})")
         object.__setattr__(self, "range", (low, high))
         n = self.num_bins
         if self.spacing == "linear" and not 2 <= n <= 2**26:

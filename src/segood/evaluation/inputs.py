@@ -95,6 +95,8 @@ def raise_for_values(score: np.ndarray, target: np.ndarray, limits: tuple[float,
         raise UsageError(f"{where}`score` holds NaN at {missing} counted pixels")
     least, most = _allowed(limits)
     outside = counted[(counted < least) | (counted > most) | np.isinf(counted)]
+    if outside.size and np.isinf(limits).all():
+        raise UsageError(f"{where}`score` must be finite at counted pixels; found {outside[0]:g}")
     if outside.size:
         low, high = limits
         raise UsageError(

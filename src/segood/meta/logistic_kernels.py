@@ -54,6 +54,4 @@ def second_order(shift, probability, largest):  # type: ignore[no-untyped-def]
             t8 = t4 * t4
             phi = (low + middle * t4) + (high + top * t4) * t8
             psi = 1.0 + t * phi
-            # The operator `/` checks for zero, which no loop of vectors survives; `np.divide` does not.
-            t_line[k] = np.divide(p * (1.0 - p) * t2 * (phi - p * psi), 1.0 + p * t * psi)
-    return np.int64(0)
+            t_line[k] = p * (1.0 - p) * t2 * (phi - p * psi) / (1.0 + p * t * psi)

@@ -139,7 +139,7 @@ def extract_segments(
         ignored = _map(ignore, "ignore", grid.size)
         if ignored.dtype != torch.bool:
             raise UsageError(f"`ignore` must be boolean (True = ignored); got {ignored.dtype}")
-    if name == "logits" and kernels_enabled() and _is_on_cpu(frame):
+    if name == "logits" and kernels_enabled() and _suits_kernels(frame):
         segments = _by_kernels(frame, grid, score, float(threshold), ignored)
         if segments is not None:
             return segments
@@ -184,7 +184,7 @@ def _frame(values: Any, name: str) -> Tensor | np.ndarray:
     return frame
 
 
-def _is_on_cpu(frame: Tensor | np.ndarray) -> bool:
+def _suits_kernels(frame: Tensor | np.ndarray) -> bool:
     if isinstance(frame, np.ndarray):
         return frame.dtype.isnative and frame.dtype.itemsize <= 8
     return frame.device.type == "cpu"

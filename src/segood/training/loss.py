@@ -16,8 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segood.checks import check_choice, check_logits, check_target, check_unit_interval
+from segood.errors import UsageError
 from segood.training.config import Normalization
 from segood.training.loss_sums import objective_sums
+from segood.types import IGNORE, OOD
 
 
 class LossTerms(NamedTuple):
@@ -54,10 +56,15 @@ def loss_terms(logits: Float[Tensor, "n c h w"], target: Int[Tensor, "n h w"]) -
         target: (N,H,W) integer; train ids 0..C-1, `OOD` or `IGNORE`.
 
     Raises:
-        UsageError: shapes do not match, or a target value is none of those.
+        UsageError: shapes do not match, a target value is none of those, or more than 254 classes.
     """
     check_logits(logits)
     check_target(target, logits)
+    if logits.shape[1] > OOD:
+        raise UsageError(
+            f"`logits` must have at most {OOD} classes, since the labels {OOD} (OoD) and {IGNORE} (ignore)"
+            f" are no train ids; got {logits.shape[1]}"
+        )
     return LossTerms(*objective_sums(logits, target))
 
 
