@@ -13,6 +13,7 @@ column nearly constant among the remaining rows) are refitted one by one by `fit
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,6 +35,15 @@ _BLOCK_FOLDS = (32, 256)
 _WHITE = 1e-9  # rounding of the whitened Hessian up to which it counts as the identity
 
 _one_at_a_time = threading.Lock()  # the setting of BLAS belongs to the whole process
+
+
+def _after_fork() -> None:
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()  # the thread that may have held it is not in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Problem(NamedTuple):
