@@ -170,7 +170,7 @@ def test_wrong_preprocessing_is_named(arguments: dict[str, Any], message: str) -
 
 
 def test_unknown_preprocessing_key_is_named() -> None:
-    with pytest.raises(UsageError, match="knows mean, std, working_size, .*size_multiple; got colour"):
+    with pytest.raises(UsageError, match=r"knows mean, std, working_size, .*size_multiple; got colour"):
         Preprocessing.from_dict({"colour": "bgr"})
 
 

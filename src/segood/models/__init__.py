@@ -14,10 +14,10 @@ from segood.lazy import attach
 if TYPE_CHECKING:
     from segood.models.adapter import SegmentationModel as SegmentationModel
     from segood.models.checkpoints import load_state_dict_file as load_state_dict_file
-    from segood.models.checkpoints import model_header as model_header
     from segood.models.checkpoints import read_header as read_header
     from segood.models.checkpoints import save_model as save_model
     from segood.models.espnetv2 import ESPNetv2 as ESPNetv2
+    from segood.models.header import model_header as model_header
     from segood.models.inference import Inference as Inference
     from segood.models.matching import LoadReport as LoadReport
     from segood.models.matching import load_weights as load_weights
@@ -35,7 +35,7 @@ _HOMES = {
     "load_model": "registry",
     "load_state_dict_file": "checkpoints",
     "load_weights": "matching",
-    "model_header": "checkpoints",
+    "model_header": "header",
     "read_header": "checkpoints",
     "save_model": "checkpoints",
 }

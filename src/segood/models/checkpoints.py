@@ -3,7 +3,7 @@
 Enters: `.safetensors`, or PyTorch files (`.pth`, `.pt`, Lightning's `.ckpt`, old and new container),
 always read without running code. Leaves: tensors by key, and the header if segood wrote the file.
 
-The header is one JSON object in the safetensors metadata, under `segood`; see `model_header`.
+The header is one JSON object in the safetensors metadata, under `segood`; see `segood.models.header`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from threading import Lock
@@ -24,14 +23,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from segood.data.label_spaces import CAMVID11, CITYSCAPES
 from segood.errors import CheckpointError, UsageError
 from segood.files import atomic_path
 from segood.models.adapter import SegmentationModel
+from segood.models.header import HEADER_KEY, checked_header, model_header
 from segood.models.onnx_network import OnnxNetwork
 
-HEADER_KEY = "segood"
-HEADER_FORMAT = 1
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network")
 
 
@@ -120,36 +117,7 @@ def read_header(path: str | Path) -> dict[str, Any] | None:
         header = json.loads(written[HEADER_KEY]) if HEADER_KEY in written else None
     except (safetensors.SafetensorError, OSError, ValueError):
         return read_checkpoint(path).header  # which says what is wrong
-    return _checked_header(path, header)
-
-
-def model_header(model: SegmentationModel, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Describe a model in JSON values, completely enough to build it again.
-
-    Args:
-        model: the model.
-        metadata: further JSON values to keep with it (training configuration, metrics).
-
-    Returns:
-        `format`, `segood` (version), `name` (of `list_models`, or an import path), `options`, `network`
-        (class), `num_classes`, `drop_channels`, `class_names`, `label_space` (its name, where the classes
-        are those of one that segood knows), `preprocessing`, `inference`, `metadata`.
-    """
-    network = type(model.network)
-    return {
-        "format": HEADER_FORMAT,
-        "segood": version("segood"),
-        "name": model.name,
-        "options": model.options,
-        "network": f"{network.__module__}.{network.__qualname__}",
-        "num_classes": model.num_classes,
-        "drop_channels": model.drop_channels,
-        "class_names": list(model.class_names),
-        "label_space": _label_space(model.class_names),
-        "preprocessing": model.preprocessing.to_dict(),
-        "inference": model.inference.to_dict(),
-        "metadata": dict(metadata or {}),
-    }
+    return checked_header(path, header)
 
 
 def save_model(
@@ -189,11 +157,6 @@ def save_model(
         temporary.write_bytes(content)
 
 
-def _label_space(class_names: Sequence[str]) -> str | None:
-    names = tuple(class_names)
-    return next((space.name for space in (CITYSCAPES, CAMVID11) if space.class_names == names), None)
-
-
 def _path_as_text(value: Any) -> str:
     if isinstance(value, Path):
         return str(value)
@@ -220,7 +183,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is no complete safetensors file ({_one_line(error)}); fetch or save it again"
         ) from error
-    return Checkpoint(path, tensors, _checked_header(path, header))
+    return Checkpoint(path, tensors, checked_header(path, header))
 
 
 def _read_pytorch(path: Path) -> Checkpoint:
@@ -245,7 +208,7 @@ def _read_pytorch(path: Path) -> Checkpoint:
         keys = list(content) if isinstance(content, Mapping) else [type(content).__name__]
         raise CheckpointError(f"{path} holds no state dict of tensors; it holds {shorten(keys)}")
     header = content.get(HEADER_KEY) if isinstance(content, Mapping) else None
-    return Checkpoint(path, tensors, _checked_header(path, header if isinstance(header, dict) else None))
+    return Checkpoint(path, tensors, checked_header(path, header if isinstance(header, dict) else None))
 
 
 def _refusal(path: Path, error: UnpicklingError) -> CheckpointError:
@@ -271,19 +234,6 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
         if inner:
             return inner
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _checked_header(path: Path, header: dict[str, Any] | None) -> dict[str, Any] | None:
-    if header is None:
-        return None
-    if not isinstance(header, dict) or not {"name", "options", "num_classes"} <= set(header):
-        raise CheckpointError(f"{path} has a damaged segood header; save the model again")
-    if header.get("format", 0) > HEADER_FORMAT:
-        raise CheckpointError(
-            f"{path} was written by segood {header.get('segood')} with header format {header['format']}; "
-            f"this version reads up to {HEADER_FORMAT}, upgrade segood"
-        )
-    return header
 
 
 def _one_line(error: Exception) -> str:
