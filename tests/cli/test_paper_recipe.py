@@ -89,7 +89,7 @@ def smaller(data: Path) -> list[str]:
     """What one changes to try the recipe out: a narrow network, small crops, few steps, a CPU."""
     return [
         *("--config", NAME, "--data_root", str(data)),
-        *("--model.checkpoint", "null", "--model.options.width", "2"),
+        *("--model.checkpoint", "null", "--model.options.width", "4"),
         *("--augmentation.crop_size", "[48, 64]", "--epochs", "1", "--batch_size", "3"),
         *("--proxies.ratio", "0.5", "--num_workers", "0", "--trainer", '{"accelerator": "cpu"}'),
     ]
@@ -111,11 +111,11 @@ def test_a_scaled_down_run_of_the_very_same_configuration(segood: Segood, data: 
     assert {part["dataset"] for part in results["pixel"]} == {"lost_and_found", "fishyscapes_static"}
     kept = yaml.safe_load((run / runs.CONFIG).read_text())
     assert kept["proxies"]["dataset"]["options"]["background"] == "class0"
-    assert kept["model"]["options"] == {"activation_checkpointing": False, "width": 2}
+    assert kept["model"]["options"] == {"activation_checkpointing": False, "width": 4}
 
 
 def test_the_plan_says_what_is_missing(segood: Segood, tmp_path: Path) -> None:
-    few = ("--model.options.width", "2", "--augmentation.crop_size", "[48, 64]")
+    few = ("--model.options.width", "4", "--augmentation.crop_size", "[48, 64]")
     done = segood("train", "--config", NAME, "--data_root", tmp_path, *few, "--dry_run")
     assert done.returncode == 1
     for path in ("cityscapes", "coco", "lost_and_found", "fishyscapes_static"):

@@ -1,6 +1,6 @@
 """The paper's network against the reference keys and outputs, narrow ones for everything else.
 
-A narrow network (`width=2`) has the same modules and keys as the published one.
+A narrow network (`width=4`) has the same modules and keys as the published one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from segood.models.wide_resnet38 import ResidualBlock, kept_buffers
 
 def narrow(out_channels: int = 5, **options: bool) -> DeepLabV3PlusWRN38:
     torch.manual_seed(0)
-    return DeepLabV3PlusWRN38(out_channels, width=2, **options)
+    return DeepLabV3PlusWRN38(out_channels, width=4, **options)
 
 
 def draw_reference_weights(key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -89,7 +89,10 @@ def test_images_of_a_batch_do_not_mix_in_evaluation() -> None:
     network = narrow().eval()
     images = torch.rand(3, 3, 40, 56)
     with torch.no_grad():
-        torch.testing.assert_close(network(images)[1:2], network(images[1:2]))
+        alone = network(images[1:2])
+        # Another size of batch may take another algorithm, and rounding grows over 38 layers.
+        rounding = 1e-3 * float(alone.abs().max())
+        torch.testing.assert_close(network(images)[1:2], alone, rtol=0, atol=rounding)
 
 
 def test_every_parameter_gets_a_gradient() -> None:
@@ -228,7 +231,7 @@ def test_the_published_form_loads_strictly(tmp_path: Path) -> None:
     path = tmp_path / "best.pth"
     torch.save(content, path, _use_new_zipfile_serialization=False)
     model = load_model("deeplabv3plus_wrn38", path)
-    assert (model.num_classes, model.drop_channels, model.options["width"]) == (7, 0, 2)
+    assert (model.num_classes, model.drop_channels, model.options["width"]) == (7, 0, 4)
     assert model.preprocessing == Preprocessing()
     assert all(torch.equal(value, weights[key]) for key, value in model.network.state_dict().items())
     with pytest.raises(CheckpointError, match=r"has 7 output channels \(classes\), .*wrn38 has 19"):
@@ -241,11 +244,11 @@ def test_the_published_form_loads_strictly(tmp_path: Path) -> None:
 
 def test_saved_and_loaded_model_is_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = load_model("deeplabv3plus_wrn38", width=2, activation_checkpointing=True)
+    model = load_model("deeplabv3plus_wrn38", width=4, activation_checkpointing=True)
     assert model.class_names[10] == "sky"
     save_model(model, tmp_path / "model.safetensors")
     again = load_model(tmp_path / "model.safetensors")
-    assert again.options == model.options == {"width": 2, "activation_checkpointing": True}
+    assert again.options == model.options == {"width": 4, "activation_checkpointing": True}
     images = torch.rand(1, 3, 65, 97)
     assert torch.equal(again(images), model(images))
 
@@ -253,7 +256,7 @@ def test_saved_and_loaded_model_is_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"width": 1}, "`width` of deeplabv3plus_wrn38 must be at least 2; got 1"),
+        ({"width": 2}, "`width` of deeplabv3plus_wrn38 must be at least 4; got 2"),
         ({"out_channels": 1}, "`out_channels` of deeplabv3plus_wrn38 must be at least 2; got 1"),
     ],
 )

@@ -58,7 +58,7 @@ class DeepLabV3PlusWRN38(WideResNet38):
 
     Args:
         out_channels: channels of the logits, at least 2 (19 for the published weights).
-        width: channels after the first convolution, at least 2; all others follow (64 for the
+        width: channels after the first convolution, at least 4; all others follow (64 for the
             published weights).
         activation_checkpointing: compute inner activations again during the backward instead of
             keeping them; results are the same.
@@ -75,8 +75,8 @@ class DeepLabV3PlusWRN38(WideResNet38):
     ) -> None:
         if out_channels < 2:
             raise UsageError(f"`out_channels` of deeplabv3plus_wrn38 must be at least 2; got {out_channels}")
-        if width < 2:
-            raise UsageError(f"`width` of deeplabv3plus_wrn38 must be at least 2; got {width}")
+        if width < 4:  # oneDNN's convolutions of two channels write where they must not (torch 2.15)
+            raise UsageError(f"`width` of deeplabv3plus_wrn38 must be at least 4; got {width}")
         super().__init__(width, activation_checkpointing=activation_checkpointing)
         middle, edges = 4 * width, 3 * width // 4
         self.aspp = ASPP(64 * width, middle)
