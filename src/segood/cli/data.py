@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import make_parser, progress_bar, say, say_json
+from segood.cli.frame import make_parser, make_sub_parser, progress_bar, say, say_json
 from segood.errors import DataError
 
 
@@ -39,16 +39,9 @@ def run(arguments: Namespace) -> None:
     {"cityscapes": _prepare_cityscapes, "coco": _prepare_coco}[kind](arguments.prepare[kind])
 
 
-def _sub_parser(usage: str, description: str) -> ArgumentParser:
-    parser = ArgumentParser(
-        usage=f"segood data {usage} [--option value ...]", exit_on_error=False, description=description
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
-
-
 def _check_parser() -> ArgumentParser:
-    parser = _sub_parser(
+    parser = make_sub_parser(
+        "data",
         "check ROOT",
         "Recognise the layout under ROOT and list images, labels, label values, OoD objects,"
         " sizes, unpaired files, protocol and content hash. Example: segood data check data/camvid",
@@ -61,7 +54,8 @@ def _check_parser() -> ArgumentParser:
 
 
 def _cityscapes_parser() -> ArgumentParser:
-    parser = _sub_parser(
+    parser = make_sub_parser(
+        "data",
         "prepare cityscapes ROOT",
         "Write *_gtFine_labelTrainIds.png beside every *_gtFine_labelIds.png."
         " Example: segood data prepare cityscapes data/cityscapes",
@@ -71,7 +65,8 @@ def _cityscapes_parser() -> ArgumentParser:
 
 
 def _coco_parser() -> ArgumentParser:
-    parser = _sub_parser(
+    parser = make_sub_parser(
+        "data",
         "prepare coco ROOT --cache FOLDER",
         "Filter the proxy images, write their object masks, the filter's report and a figure of"
         " the pixel frequencies. Example: segood data prepare coco data/coco --cache data/coco_masks",

@@ -43,6 +43,15 @@ def make_parser(verb: str, description: str, example: str, usage: str = "") -> A
     return parser
 
 
+def make_sub_parser(verb: str, usage: str, description: str) -> ArgumentParser:
+    """Return a parser with `--debug` for a part of a verb, such as `data check`."""
+    parser = ArgumentParser(
+        usage=f"segood {verb} {usage} [--option value ...]", exit_on_error=False, description=description
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
 def add_config(parser: ArgumentParser) -> None:
     """Add `--config`: a YAML file, or the name of one that comes with segood."""
     names = ", ".join(sorted(shipped_configs()))

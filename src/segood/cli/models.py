@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import make_parser, say, say_json
+from segood.cli.frame import make_parser, make_sub_parser, say, say_json
 
 if TYPE_CHECKING:
     import segood.models.weights
@@ -39,10 +39,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _sub_parser(usage: str, description: str) -> ArgumentParser:
-    parser = ArgumentParser(
-        usage=f"segood models {usage} [--option value ...]", exit_on_error=False, description=description
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = make_sub_parser("models", usage, description)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

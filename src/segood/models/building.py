@@ -102,7 +102,7 @@ def build_imported(
     q = _check_classes(num_classes, class_names, header.get("num_classes"))
     drop_channels = drop_channels or header.get("drop_channels", 0)
     known = {**(header.get("options", {}) if same else {}), **options}
-    module, _ = build_user_network(import_path, q, known)
+    module = build_user_network(import_path, q, known)
     if isinstance(module, SegmentationModel):
         drop_channels = drop_channels or module.drop_channels
         preprocessing = preprocessing or module.preprocessing

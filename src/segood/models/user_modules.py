@@ -40,9 +40,7 @@ def is_import_path(text: str) -> bool:
     return _IMPORT_PATH.fullmatch(text) is not None
 
 
-def build_user_network(
-    import_path: str, num_classes: int | None, options: Mapping[str, Any]
-) -> tuple[nn.Module, bool]:
+def build_user_network(import_path: str, num_classes: int | None, options: Mapping[str, Any]) -> nn.Module:
     """Import what `import_path` names, and call it.
 
     Args:
@@ -52,7 +50,7 @@ def build_user_network(
         options: further keyword arguments of the function.
 
     Returns:
-        The module, and whether it was made for `num_classes`.
+        The module.
 
     Raises:
         UsageError: nothing of that name, its code raises, it does not take the options, or it gives no
@@ -68,7 +66,7 @@ def build_user_network(
         if isinstance(found, nn.Module):
             if options:
                 raise UsageError(f"{import_path} is a module, not a function; it takes no options")
-            return found, False
+            return found
         if not callable(found):
             raise UsageError(
                 f"{import_path} must be a function, a class or a torch.nn.Module; it is of type "
@@ -79,7 +77,7 @@ def build_user_network(
             network = found(**arguments)
     if not isinstance(network, nn.Module):
         raise UsageError(f"{import_path} must return a torch.nn.Module; it returned {type(network).__name__}")
-    return network, "num_classes" in arguments
+    return network
 
 
 def _import_module(home: str) -> ModuleType:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from segood.errors import UsageError
+from segood.scores.arrays import widen
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,20 @@ def upsampled_pixels(logits: Tensor, grid: Grid, row: Tensor, col: Tensor) -> Te
     """Return the logits (C,n) of n pixels of the upsampled image, first along columns, then along rows.
 
     Args:
-        logits: (C,h,w) float.
+        logits: (C,h,w) float; of half precision, the pixels come as float32.
         grid: from (h,w) to the image.
         row, col: (n,) int64 positions in the image, on the device of `logits`.
     """
     if grid.is_identity:
-        return logits[:, row, col]
+        return widen(logits[:, row, col])
     device = logits.device
     low, high, across = (torch.from_numpy(values).to(device) for values in grid.cols.arrays)
     above, below, down = (torch.from_numpy(values).to(device) for values in grid.rows.arrays)
     left, right = low.long()[col], high.long()[col]
-    upper, lower = (
-        torch.lerp(logits[:, at, left], logits[:, at, right], across[col].to(logits.dtype))
-        for at in (above.long()[row], below.long()[row])
-    )
-    return torch.lerp(upper, lower, down[row].to(logits.dtype))
+
+    def along_columns(at: Tensor) -> Tensor:
+        before, after = widen(logits[:, at, left]), widen(logits[:, at, right])
+        return torch.lerp(before, after, across[col].to(before))
+
+    upper, lower = along_columns(above.long()[row]), along_columns(below.long()[row])
+    return torch.lerp(upper, lower, down[row].to(upper))

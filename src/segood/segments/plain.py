@@ -74,7 +74,7 @@ class PlainFrame:
         return self._pixels(row, col).reshape(-1, height, width)
 
     def _pixels(self, row: Tensor, col: Tensor) -> Tensor:
-        return upsampled_pixels(widen(self.values), self.grid, row, col)
+        return upsampled_pixels(self.values, self.grid, row, col)
 
 
 def _first_largest(block: Tensor) -> Tensor:
