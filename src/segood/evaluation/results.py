@@ -8,13 +8,12 @@ Every record carries its sample counts and the protocol it was measured under. `
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segood.errors import DataError
 from segood.files import write_json
+from segood.records import read_json
 
 FORMAT = 1
 
@@ -184,43 +183,4 @@ class RunResults:
         Raises:
             DataError: the file is missing, not JSON, or not of this format.
         """
-        path = Path(path)
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            return _from_dict(cls, raw)
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot read results ({error.strerror}); run `segood evaluate` first"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: not a segood metrics file of format {FORMAT} ({error})") from error
-
-
-_NESTED: dict[tuple[type, str], type] = {
-    (PixelResult, "roc"): Curve,
-    (PixelResult, "pr"): Curve,
-    (PixelResult, "distribution"): Distribution,
-    (MetaResult, "after"): SegmentErrors,
-    (SegmentResult, "before_meta"): SegmentErrors,
-    (SegmentResult, "meta"): MetaResult,
-    (RunResults, "models"): ModelInfo,
-    (RunResults, "datasets"): DatasetInfo,
-    (RunResults, "pixel"): PixelResult,
-    (RunResults, "segment"): SegmentResult,
-    (RunResults, "closed_set"): ClosedSetResult,
-    (RunResults, "meta_models"): MetaModelInfo,
-}
-
-
-def _from_dict(cls: type, raw: dict[str, Any]) -> Any:
-    values = dict(raw)
-    for (owner, name), nested in _NESTED.items():
-        if owner is not cls or values.get(name) is None:
-            continue
-        value = values[name]
-        values[name] = (
-            [_from_dict(nested, item) for item in value]
-            if isinstance(value, list)
-            else _from_dict(nested, value)
-        )
-    return cls(**values)
+        return read_json(cls, path, remedy="run `segood evaluate` first")

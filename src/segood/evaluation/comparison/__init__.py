@@ -1,0 +1,1 @@
+"""Comparison: networks × scores × data sets under stated protocols -> one table, with intervals."""
