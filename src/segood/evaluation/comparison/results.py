@@ -145,8 +145,8 @@ class Row:
         false_positives, false_negatives, errors: before meta classification.
         segments_undefined: why the errors are missing; else None.
         meta: cross-validated, the comparison's main protocol; None where it was not asked for.
-        reduction, reduction_meta: share by which `errors`, and the errors after meta classification, lie below
-            those of the best baseline (see `ComparisonResults.best_baseline`).
+        reduction, reduction_meta: share by which `errors`, and the errors after meta classification, lie
+            below those of the best baseline (see `ComparedDataset.best_baseline`).
         milliseconds: median per frame: forward passes the method needs, and the score itself.
         roc, pr: thinned curves.
         distribution: pixel counts of the score.
@@ -204,10 +204,10 @@ class Pair:
     """Is method `a` better than method `b`? Both on the same drawn images.
 
     Attributes:
-        metric: auroc, average_precision, fpr95 or errors (errors after meta classification where both have it).
+        metric: auroc, average_precision, fpr95, or errors (after meta classification where both have it).
         difference: a - b, with the interval of the paired draws.
-        share_better: share of the draws in which `a` is better (higher AUROC and AP, lower FPR95 and errors);
-            draws without a difference count half.
+        share_better: share of the draws in which `a` is better (higher AUROC and AP, lower FPR95 and
+            errors); draws without a difference count half.
     """
 
     dataset: str
