@@ -67,4 +67,8 @@ def _revived(hint: Any, value: Any) -> Any:
         return _revived(inner[0], value) if len(inner) == 1 else value
     if origin is list:
         return [_revived(arguments[0], item) for item in value]
+    if origin is dict:
+        return {key: _revived(arguments[1], item) for key, item in value.items()}
+    if origin is tuple:
+        return tuple(value)
     return value

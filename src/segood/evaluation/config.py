@@ -21,11 +21,26 @@ class MetaConfig:
         preset: `paper` repeats the published choices (one scaler over all segments, penalised intercept).
             It concerns the cross-validated numbers only: `meta.json` always holds the default classifier.
         probability_threshold: a segment is removed where its false-positive probability reaches this.
+        classifier: `linear`, or `neural` with one hidden layer. It concerns the cross-validated numbers only:
+            `meta.json` always holds the linear one, whose decisions can be explained.
     """
 
     protocol: Literal["group", "leave-one-out"] = "group"
     preset: Literal["paper"] | None = None
     probability_threshold: float = 0.5
+    classifier: Literal["linear", "neural"] = "linear"
+
+    def check(self) -> None:
+        """Raise `UsageError` where a value breaks its rule, before hours go into measuring segments."""
+        check_unit_interval("meta.probability_threshold", self.probability_threshold)
+        if self.classifier == "neural" and self.preset is not None:
+            raise UsageError("`meta.preset` is made for the linear classifier; leave it out with `neural`")
+        if self.classifier == "neural" and self.protocol == "leave-one-out":
+            # Few segments would do, but how many there are is known hours later.
+            raise UsageError(
+                "`meta.classifier` neural with leave-one-out is refitted for every segment; use "
+                "`meta.protocol` group, or `segood meta RUN` afterwards, which offers it for few segments"
+            )
 
 
 @dataclass
@@ -54,7 +69,7 @@ class EvaluationConfig:
         """Raise `UsageError` where a value breaks its rule."""
         if self.score == "entropy":
             check_unit_interval("threshold", self.threshold)
-        check_unit_interval("meta.probability_threshold", self.meta.probability_threshold)
+        self.meta.check()
         if self.gallery_frames < 0:
             raise UsageError(f"`gallery_frames` must not be negative; got {self.gallery_frames}")
 

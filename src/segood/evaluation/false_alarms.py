@@ -17,7 +17,7 @@ from segood.errors import UndefinedMetricError
 from segood.evaluation.config import MetaConfig
 from segood.evaluation.results import MetaModelInfo, MetaResult, SegmentResult
 from segood.evaluation.segment import errors_of
-from segood.meta import MetaClassifier, cross_validate
+from segood.meta import CrossValidation, MetaClassifier, cross_validate
 
 KEYS = ("model", "dataset", "sample_id", "segment")
 TRUTH = ("num_ood_pixels", "iou", "adjusted_iou", "is_false_positive", "ground_truth")
@@ -49,13 +49,44 @@ def features_of(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[n for n in names if n not in missing]]
 
 
+def cross_validate_rows(
+    rows: pd.DataFrame,
+    *,
+    protocol: str,
+    preset: str | None = None,
+    classifier: str = "linear",
+    probability_threshold: float = 0.5,
+    seed: int = 0,
+) -> CrossValidation:
+    """Cross-validate the meta classifier on the segments of one model and data set.
+
+    Args:
+        rows: of the segment table; `group` holds out the rows of one `sample_id`.
+        protocol, preset, classifier, probability_threshold: see `MetaConfig`.
+        seed: of the neural classifier.
+
+    Raises:
+        UsageError, UndefinedMetricError: as `segood.meta.cross_validate`.
+    """
+    return cross_validate(
+        features_of(rows),
+        rows["is_false_positive"].to_numpy(bool),
+        groups=rows["sample_id"].to_numpy() if protocol == "group" else None,
+        protocol=protocol,
+        preset=preset,
+        threshold=probability_threshold,
+        classifier=classifier,
+        seed=seed,
+    )
+
+
 def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], config: MetaConfig) -> Filtered:
     """Cross-validate the meta classifier for every model and data set in the table.
 
     Args:
         segments: as `measure_dataset` returns it, any number of models and data sets.
         results: segment results before meta classification.
-        config: protocol, preset, probability threshold.
+        config: protocol, preset, classifier, probability threshold.
     """
     segments = segments.copy()
     segments["meta_probability"] = np.full(len(segments), np.nan)
@@ -65,14 +96,7 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
         rows = segments[(segments["model"] == result.model) & (segments["dataset"] == result.dataset)]
         false_positive = rows["is_false_positive"].to_numpy(bool)
         try:
-            validated = cross_validate(
-                features_of(rows),
-                false_positive,
-                groups=rows["sample_id"].to_numpy() if config.protocol == "group" else None,
-                protocol=config.protocol,
-                preset=config.preset,
-                threshold=config.probability_threshold,
-            )
+            validated = cross_validate_rows(rows, **dataclasses.asdict(config))
         except UndefinedMetricError as error:
             updated.append(dataclasses.replace(result, meta=_undefined(rows, config, str(error))))
             continue
@@ -92,6 +116,7 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
             after=errors_of(rows[~removed], result.num_ground_truth),
             num_removed_rightly=int((removed & false_positive).sum()),
             num_removed_wrongly=int((removed & ~false_positive).sum()),
+            classifier=config.classifier,
         )
         updated.append(dataclasses.replace(result, meta=meta))
     return Filtered(segments, updated)
@@ -119,4 +144,5 @@ def _undefined(rows: pd.DataFrame, config: MetaConfig, reason: str) -> MetaResul
         naive_accuracy=None,
         after=None,
         undefined=reason,
+        classifier=config.classifier,
     )

@@ -19,7 +19,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A network that was evaluated. `key` is `before` or `after` in a run, any word in a comparison."""
+    """A network that was evaluated. `key` is `before` or `after` in a run, any word in a comparison.
+
+    `sha256` is that of the checkpoint file, `weights_sha256` that of the weights, whatever file they came from.
+    """
 
     key: str
     title: str
@@ -27,6 +30,7 @@ class ModelInfo:
     class_names: list[str]
     checkpoint: str | None = None
     sha256: str | None = None
+    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class MetaResult:
     num_removed_rightly: int = 0
     num_removed_wrongly: int = 0
     undefined: str | None = None
+    classifier: str = "linear"
 
 
 @dataclass(frozen=True)

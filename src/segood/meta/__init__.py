@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from segood.meta.cross_validation import cross_validate as cross_validate
     from segood.meta.feature_ranking import FeatureRanking as FeatureRanking
     from segood.meta.feature_ranking import lars_path as lars_path
+    from segood.meta.neural import NeuralMetaClassifier as NeuralMetaClassifier
 
 _HOMES = {
     "CrossValidation": "cross_validation",
     "FeatureRanking": "feature_ranking",
     "MetaClassifier": "classifier",
+    "NeuralMetaClassifier": "neural",
     "cross_validate": "cross_validation",
     "lars_path": "feature_ranking",
 }

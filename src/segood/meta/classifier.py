@@ -14,10 +14,17 @@ import pandas as pd
 from scipy.special import expit
 
 from segood.checks import check_unit_interval
-from segood.errors import UndefinedMetricError, UsageError
+from segood.errors import UsageError
 from segood.meta.logistic import fit_logistic, penalties, with_intercept
 from segood.meta.storage import read_model, write_model
-from segood.meta.table import as_table, check_labels, finite_values, match_columns, standardize
+from segood.meta.table import (
+    as_table,
+    check_both_kinds,
+    check_labels,
+    finite_values,
+    match_columns,
+    standardize,
+)
 
 
 class MetaClassifier:
@@ -81,10 +88,7 @@ class MetaClassifier:
         table = as_table(features)
         values = finite_values(table)
         labels = check_labels(is_false_positive, len(values))
-        if not len(labels) or labels.all() or not labels.any():
-            kind = "false positives" if len(labels) and labels.all() else "objects"
-            what = f"all {len(labels)} segments are {kind}" if len(labels) else "there is no segment"
-            raise UndefinedMetricError(f"a meta classifier needs segments of both kinds; {what}")
+        check_both_kinds(labels)
         scaled = standardize(values)
         penalty = penalties(values.shape[1], penalize_intercept=False)
         beta = fit_logistic(with_intercept(scaled.values), labels, penalty)

@@ -18,9 +18,13 @@ from segood.checks import check_choice, check_unit_interval
 from segood.errors import UndefinedMetricError, UsageError
 from segood.meta.fold_scales import fold_rows
 from segood.meta.folds import held_out_probabilities
+from segood.meta.neural import NeuralMetaClassifier
 from segood.meta.table import as_table, check_labels, finite_values
 
 PROTOCOLS = ("leave-one-out", "group")
+CLASSIFIERS = ("linear", "neural")
+MOST_NEURAL_SINGLES = 300
+"""Segments up to which leaving out one at a time is offered for the neural classifier: each is a refit."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class CrossValidation:
         protocol: "leave-one-out" or "group".
         preset: "paper" or None.
         num_segments, num_false_positives, num_folds: sample counts.
+        classifier: "linear" or "neural".
     """
 
     probabilities: np.ndarray
@@ -47,6 +52,7 @@ class CrossValidation:
     num_segments: int
     num_false_positives: int
     num_folds: int
+    classifier: str = "linear"
 
 
 def cross_validate(
@@ -57,6 +63,8 @@ def cross_validate(
     preset: str | None = None,
     *,
     threshold: float = 0.5,
+    classifier: str = "linear",
+    seed: int = 0,
 ) -> CrossValidation:
     """Fit without each fold (its scaler too), predict the fold, and measure all predictions together.
 
@@ -68,14 +76,19 @@ def cross_validate(
             where groups are given.
         preset: None, or "paper": one scaler over all segments and a penalised intercept.
         threshold: in [0, 1]; probability from which a segment counts as false positive in the accuracy.
+        classifier: "linear", or "neural" (see `NeuralMetaClassifier`), which is refitted for every fold: a
+            fraction of a second for hundreds of segments, seconds for ten thousands.
+        seed: of the neural classifier's first weights, ≥ 0; the linear one has none.
 
     Returns:
-        Held-out probabilities in the order of the rows, their metrics, the protocol, sample counts. Each
-        probability is that of the exact optimum without its fold, to 1e-9, for any number of threads.
+        Held-out probabilities in the order of the rows, their metrics, the protocol, sample counts. With
+        the linear classifier each probability is that of the exact optimum without its fold, to 1e-9, for
+        any number of threads.
 
     Raises:
         UsageError: neither protocol nor groups, "group" without groups, lengths that differ,
-            features that are not finite, a threshold outside [0, 1], an unknown protocol or preset.
+            features that are not finite, a threshold outside [0, 1], an unknown protocol, preset or
+            classifier, the paper's preset or too many single segments with "neural".
         UndefinedMetricError: no segments, or a fold without which only one label is left.
 
     Reference:
@@ -93,12 +106,18 @@ def cross_validate(
     check_unit_interval("threshold", threshold)
     if preset is not None:
         check_choice("preset", preset, ["paper"])
+    check_choice("classifier", classifier, CLASSIFIERS)
     protocol = _resolve_protocol(protocol, groups)
+    if classifier == "neural":
+        _check_neural(protocol, preset, len(values))
     if not len(values):
         raise UndefinedMetricError("meta classification is undefined: there is no predicted segment")
     folds, names = _folds(protocol, groups, table.index)
     _check_both_labels_remain(labels, folds, names)
-    probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper")
+    if classifier == "neural":
+        probabilities = _refitted_probabilities(values, labels, folds, seed)
+    else:
+        probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper")
     share = float(labels.mean())
     return CrossValidation(
         probabilities=probabilities,
@@ -111,6 +130,7 @@ def cross_validate(
         num_segments=len(labels),
         num_false_positives=int(labels.sum()),
         num_folds=len(folds),
+        classifier=classifier,
     )
 
 
@@ -125,6 +145,32 @@ def _resolve_protocol(protocol: str | None, groups: Any) -> str:
     if groups is None and protocol == "group":
         raise UsageError('`protocol="group"` needs `groups=`, one entry per segment, for example its image')
     return protocol or "group"
+
+
+def _check_neural(protocol: str, preset: str | None, num_segments: int) -> None:
+    if preset is not None:
+        raise UsageError(
+            f'`preset="{preset}"` is made for the linear classifier; leave it out with `classifier="neural"`'
+        )
+    if protocol == "leave-one-out" and num_segments > MOST_NEURAL_SINGLES:
+        raise UsageError(
+            f'`classifier="neural"` is refitted for each of {num_segments} segments with '
+            f'`protocol="leave-one-out"`, which is offered up to {MOST_NEURAL_SINGLES}; '
+            'use `protocol="group"`, which holds out whole images'
+        )
+
+
+def _refitted_probabilities(
+    values: np.ndarray, labels: np.ndarray, folds: list[np.ndarray], seed: int
+) -> np.ndarray:
+    result = np.empty(len(values))
+    for rows in folds:
+        keep = np.ones(len(values), bool)
+        keep[rows] = False
+        result[rows] = (
+            NeuralMetaClassifier(seed=seed).fit(values[keep], labels[keep]).predict_proba(values[rows])
+        )
+    return result
 
 
 def _folds(protocol: str, groups: Any, index: Any) -> tuple[list[np.ndarray], list[str]]:

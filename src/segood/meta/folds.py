@@ -13,9 +13,10 @@ column nearly constant among the remaining rows) are refitted one by one by `fit
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread, one caller at a time: sums are the same for any number of cores."""
+    with _one_at_a_time, threadpool_limits(1, user_api="blas"):
+        yield
+
+
 class _Problem(NamedTuple):
     values: np.ndarray  # (K, m) raw
     is_positive: np.ndarray
@@ -73,9 +81,8 @@ def held_out_probabilities(
     """
     result = np.empty(len(values))
     size = int(np.clip(_BLOCK_VALUES // len(values), *_BLOCK_FOLDS))
-    # One thread per block of folds instead of several per product: nothing waits, and the sums are the
-    # same for any number of threads.
-    with _one_at_a_time, threadpool_limits(1, user_api="blas"):
+    # One thread per block of folds instead of several per product: nothing waits.
+    with one_blas_thread():
         problem = _pose(values, is_positive, paper)
         shared = _whiten(problem)
 

@@ -9,44 +9,72 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from segood.errors import DataError, UsageError
 from segood.files import write_json
 
 FORMAT = "segood-meta-classifier"
 VERSION = 1
+HIDDEN_UNITS = 32
+"""Of the neural classifier."""
+
+Rules = dict[str, tuple[str, Callable[[Any], bool]]]
 
 
-def write_model(path: str | Path, fields: dict[str, Any]) -> None:
+class Kind(NamedTuple):
+    """A kind of classifier.
+
+    Attributes:
+        format: what its files call themselves.
+        remedy: what writes such a file.
+        rules: number of features -> field -> the rule in words, and whether a value keeps it.
+    """
+
+    format: str
+    remedy: str
+    rules: Callable[[int], Rules]
+
+
+def write_model(path: str | Path, fields: dict[str, Any], kind: Kind | None = None) -> None:
     """Write the fields with format and version, atomically.
+
+    Args:
+        path: file to write.
+        fields: everything but format and version.
+        kind: `LINEAR` if not given, or `NEURAL`.
 
     Raises:
         UsageError: a value that JSON cannot hold.
         OutputError: the file cannot be written.
     """
     try:
-        write_json(path, {"format": FORMAT, "version": VERSION, **fields})
+        write_json(path, {"format": (kind or LINEAR).format, "version": VERSION, **fields})
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: `provenance` must hold plain JSON values ({error})") from error
 
 
-def read_model(path: str | Path) -> dict[str, Any]:
+def read_model(path: str | Path, kind: Kind | None = None) -> dict[str, Any]:
     """Read and check the fields.
+
+    Args:
+        path: file that `write_model` wrote.
+        kind: `LINEAR` if not given, or `NEURAL`.
 
     Raises:
         DataError: missing file, no JSON, another format or version, a field that is missing or
             breaks its rule; the message names the file and the field.
     """
-    remedy = "write it with `segood meta` or `MetaClassifier.save`"
+    kind = kind or LINEAR
+    remedy = kind.remedy
     try:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot read the meta classifier ({error.strerror}); {remedy}") from error
     except ValueError as error:  # includes text that is not UTF-8
         raise DataError(f"{path}: is not JSON ({error}); {remedy}") from error
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise DataError(f"{path}: is not a meta classifier (no format {FORMAT!r}); {remedy}")
+    if not isinstance(stored, dict) or stored.get("format") != kind.format:
+        raise DataError(f"{path}: is not a meta classifier (no format {kind.format!r}); {remedy}")
     if stored.get("version") != VERSION:
         raise DataError(
             f"{path}: has format version {stored.get('version')!r}, this segood reads {VERSION}; {remedy}"
@@ -56,33 +84,66 @@ def read_model(path: str | Path) -> dict[str, Any]:
         raise DataError(f"{path}: `feature_names` must be a list of names; {remedy}")
     if len(set(names)) != len(names):
         raise DataError(f"{path}: `feature_names` must not repeat a name; {remedy}")
-    for field, (rule, holds) in _rules(len(names)).items():
+    for field, (rule, holds) in kind.rules(len(names)).items():
         if field not in stored or not holds(stored[field]):
             raise DataError(f"{path}: `{field}` must be {rule}; {remedy}")
     return stored
 
 
-def _rules(num_features: int) -> dict[str, tuple[str, Callable[[Any], bool]]]:
-    def numbers(value: Any) -> bool:
-        return isinstance(value, list) and len(value) == num_features and all(map(_is_number, value))
-
-    def count(value: Any) -> bool:
-        return type(value) is int and value >= 0
-
+def _common_rules(num_features: int) -> Rules:
     listed = f"a list of {num_features} finite numbers"
     return {
-        "coefficients": (listed, numbers),
-        "mean": (listed, numbers),
-        "scale": (f"{listed} above 0", lambda value: numbers(value) and min(value) > 0),
-        "intercept": ("a finite number", _is_number),
+        "mean": (listed, lambda value: _are_numbers(value, num_features)),
+        "scale": (
+            f"{listed} above 0",
+            lambda value: _are_numbers(value, num_features) and min(value) > 0,
+        ),
         "threshold": ("a number in [0, 1]", lambda value: _is_number(value) and 0 <= value <= 1),
-        "num_segments": ("a count", count),
-        "num_false_positives": ("a count", count),
+        "num_segments": ("a count", _is_count),
+        "num_false_positives": ("a count", _is_count),
         "provenance": ("a JSON object", lambda value: isinstance(value, dict)),
     }
+
+
+def _linear_rules(num_features: int) -> Rules:
+    listed = f"a list of {num_features} finite numbers"
+    return {
+        "coefficients": (listed, lambda value: _are_numbers(value, num_features)),
+        "intercept": ("a finite number", _is_number),
+        **_common_rules(num_features),
+    }
+
+
+def _neural_rules(num_features: int) -> Rules:
+    def rows(value: Any) -> bool:
+        if not isinstance(value, list) or len(value) != num_features:
+            return False
+        return all(_are_numbers(row, HIDDEN_UNITS) for row in value)
+
+    units = (f"a list of {HIDDEN_UNITS} finite numbers", lambda value: _are_numbers(value, HIDDEN_UNITS))
+    return {
+        "hidden_weights": (f"{num_features} lists of {HIDDEN_UNITS} finite numbers", rows),
+        "hidden_offsets": units,
+        "output_weights": units,
+        "output_offset": ("a finite number", _is_number),
+        "seed": ("a count", _is_count),
+        **_common_rules(num_features),
+    }
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return abs(value) <= sys.float_info.max  # false for NaN, infinity and ints beyond float
+
+
+LINEAR = Kind(FORMAT, "write it with `segood meta` or `MetaClassifier.save`", _linear_rules)
+NEURAL = Kind("segood-neural-meta-classifier", "write it with `NeuralMetaClassifier.save`", _neural_rules)

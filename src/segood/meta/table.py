@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from segood.errors import UsageError
+from segood.errors import UndefinedMetricError, UsageError
 
 
 class Standardized(NamedTuple):
@@ -101,6 +101,21 @@ def check_labels(is_false_positive: Any, num_segments: int) -> np.ndarray:
     if not np.isin(labels, [0, 1]).all():
         raise UsageError("`is_false_positive` must hold true and false only")
     return labels.astype(bool)
+
+
+def check_both_kinds(labels: np.ndarray) -> None:
+    """Raise unless there are false positives and objects to learn from.
+
+    Args:
+        labels: (K,) bool.
+
+    Raises:
+        UndefinedMetricError: no segments, or all of them with the same label.
+    """
+    if not len(labels) or labels.all() or not labels.any():
+        kind = "false positives" if len(labels) and labels.all() else "objects"
+        what = f"all {len(labels)} segments are {kind}" if len(labels) else "there is no segment"
+        raise UndefinedMetricError(f"a meta classifier needs segments of both kinds; {what}")
 
 
 def standardize(values: np.ndarray) -> Standardized:

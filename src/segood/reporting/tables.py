@@ -42,7 +42,7 @@ def format_table(results: RunResults) -> str:
     """
     sections = []
     for title, header, rows, notes in _sections(results):
-        sections.append("\n".join([title, *_aligned(header, rows), *(f"  {note}" for note in notes)]))
+        sections.append("\n".join([title, *aligned(header, rows), *(f"  {note}" for note in notes)]))
     return "\n\n".join(sections) if sections else "No results."
 
 
@@ -169,11 +169,15 @@ def _protocol(protocol: str, resolution: str) -> str:
 
 
 def _meta_protocol(block: SegmentBlock) -> str:
-    protocols = sorted({item.meta.protocol for _, item in block.rows if item.meta is not None})
+    metas = [item.meta for _, item in block.rows if item.meta is not None]
+    protocols = sorted(
+        {m.protocol for m in metas} | {m.classifier for m in metas if m.classifier != "linear"}
+    )
     return f" ({', '.join(protocols)})" if protocols else ""
 
 
-def _aligned(header: Row, rows: list[Row]) -> list[str]:
+def aligned(header: Row, rows: list[Row]) -> list[str]:
+    """Return a table as lines of text: two columns of words, then columns of numbers."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: Row) -> str:
