@@ -11,8 +11,11 @@ from hypothesis.extra.numpy import arrays
 
 from segood.errors import UsageError
 from segood.evaluation.bins import DEFAULT_NUM_BINS
-from segood.scores import Score, get_score, list_scores, normalized_entropy
+from segood.scores import Score, get_score, list_scores, normalized_entropy, score_class
 from segood.scores.max_logit import LOGIT_RANGE
+
+OF_LOGITS = list_scores(needs={"logits", "masks"})
+"""Scores that logits are enough for; the others have tests of their own."""
 
 
 def pixel(*logits: float) -> torch.Tensor:
@@ -50,14 +53,14 @@ def reference(name: str, logits: np.ndarray) -> np.ndarray:
     return {"msp": 1 - p.max(1), "max_logit": -top, "energy": -top - np.log(total)}[name]
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 @pytest.mark.parametrize("classes", [2, 19, 150])
 def test_equal_to_double_precision(name: str, classes: int) -> None:
     logits = np.random.default_rng(0).normal(0, 5, (2, classes, 7, 11)).astype(np.float32)
     np.testing.assert_allclose(get_score(name)(logits=logits), reference(name, logits), rtol=1e-5, atol=2e-7)
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 @given(
     logits=arrays(
         np.float32, (1, 4, 2, 3), elements=st.sampled_from([-1e4, -1.0, 0.0, 1e-30, 3.0, 88.0, 1e4])
@@ -72,7 +75,7 @@ def test_stable_on_extreme_logits(name: str, logits: np.ndarray) -> None:
         assert value.max() <= 1
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_widened(name: str, dtype: torch.dtype) -> None:
     logits = torch.randn(1, 5, 3, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
@@ -81,7 +84,7 @@ def test_half_precision_is_widened(name: str, dtype: torch.dtype) -> None:
     assert torch.equal(score, get_score(name)(logits=logits.float()))
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_blocks_of_rows_change_nothing(name: str) -> None:
     # 600·600·5 values exceed one block
     logits = torch.randn(1, 5, 600, 600, generator=torch.Generator().manual_seed(0))
@@ -91,7 +94,7 @@ def test_blocks_of_rows_change_nothing(name: str) -> None:
     assert whole.shape == (1, 600, 600)
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_input_is_not_changed_and_kind_is_kept(name: str) -> None:
     logits = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
     before = logits.copy()
@@ -103,7 +106,7 @@ def test_input_is_not_changed_and_kind_is_kept(name: str) -> None:
     np.testing.assert_array_equal(get_score(name)(logits=torch.from_numpy(before)).numpy(), score)
 
 
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_gradients_flow(name: str) -> None:
     logits = torch.randn(1, 3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
     get_score(name)(logits=logits).sum().backward()
@@ -129,21 +132,50 @@ def test_every_score_describes_itself(name: str) -> None:
     score = get_score(name)
     low, high = score.range
     assert isinstance(score, Score)
+    assert type(score) is score_class(name)
     assert score.name == name
     assert score.title
     assert score.reference
     assert low < high
     assert score.spacing in ("linear", "log")
-    assert "logits" in score.needs
-    assert score.is_fitted
-    with pytest.raises(UsageError, match=f"score '{name}' needs no fitting"):
-        score.fit([])
+    assert score.needs & {"logits", "features", "dropout"}
+    assert ("logits" in score.needs) or name not in OF_LOGITS
+    assert score.is_fitted is ("fit" not in score.needs)
+    assert score.unseen_classes == ()
+    for option, values in score.search_space.items():
+        assert {getattr(get_score(name, **{option: value}), option) for value in values} == set(values)
+    if score.is_fitted:
+        assert score.state_dict() == {}
+        score.load_state_dict({})
+        with pytest.raises(UsageError, match=f"score '{name}' needs no fitting"):
+            score.fit([])
+        with pytest.raises(UsageError, match=f"score '{name}' needs no fitting"):
+            score.merge(score)
+        with pytest.raises(UsageError, match=f"score '{name}' needs no fitting"):
+            score.load_state_dict({"count": np.zeros(3)})
+
+
+def test_scores_are_listed_by_what_they_need() -> None:
+    assert OF_LOGITS == ["entropy", "msp", "max_logit", "energy", "rba"]
+    assert list_scores(needs=()) == []
+    assert list_scores(needs=["features", "fit"]) == ["mahalanobis"]
+    everything = {"logits", "fit", "gradients", "features", "dropout", "masks"}
+    assert list_scores(needs=everything) == list_scores()
+
+
+@pytest.mark.parametrize("name", OF_LOGITS)
+def test_extreme_logits_survive_float16(name: str) -> None:
+    logits = pixel(-1e4, 1e4, 0.0)
+    values = torch.cat([get_score(name)(logits=z) for z in (logits, -logits, 0 * logits, 0 * logits - 1e4)])
+    assert bool(torch.isfinite(values.half()).all())
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", list_scores())
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_non_finite_logits_are_an_error(name: str, bad: float) -> None:
-    with pytest.raises(UsageError, match="`logits` must be finite; 1 of 3 values are NaN or infinite"):
+    with pytest.raises(
+        UsageError, match=f"score '{name}': `logits` must be finite; 1 of 3 values are NaN or infinite"
+    ):
         get_score(name)(logits=pixel(0.0, bad, 1.0))
 
 

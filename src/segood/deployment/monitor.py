@@ -21,7 +21,8 @@ from segood.data.images import read_image
 from segood.errors import UsageError
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, load_model
-from segood.scores import get_score
+from segood.models.observation import observe
+from segood.scores import Score, get_score
 from segood.segments import Segments, extract_segments
 
 
@@ -91,14 +92,15 @@ class Monitor:
 
     Args:
         model: a network from `segood.load_model`, or any `torch.nn.Module`.
-        score: OoD score that is thresholded.
+        score: OoD score that is thresholded, by name, or made (and fitted, where it has to be).
         threshold: a pixel is OoD where its score reaches this; in [0, 1] for entropy.
         meta: `meta.json` of a run, or a `MetaClassifier`; `None` keeps every segment.
         probability_threshold: a segment is removed where its false-positive probability reaches
             this; in [0, 1]. The one stored with the classifier if not given.
 
     Raises:
-        UsageError: a threshold out of range, a classifier for another number of classes.
+        UsageError: a threshold out of range, a score that is not fitted, a classifier for another
+            number of classes.
 
     Example:
         >>> import torch
@@ -111,7 +113,7 @@ class Monitor:
     def __init__(
         self,
         model: SegmentationModel | nn.Module,
-        score: str = "entropy",
+        score: str | Score = "entropy",
         threshold: float = 0.7,
         meta: str | Path | MetaClassifier | None = None,
         *,
@@ -119,8 +121,9 @@ class Monitor:
     ) -> None:
         self.model = model if isinstance(model, SegmentationModel) else load_model(model)
         self.model.eval()
-        self.score = get_score(score)
-        if score == "entropy":
+        self.score = get_score(score) if isinstance(score, str) else score
+        self.score.check_fitted()
+        if self.score.name == "entropy":
             check_unit_interval("threshold", threshold)
         self.threshold = threshold
         self.meta = MetaClassifier.load(meta) if isinstance(meta, (str, Path)) else meta
@@ -142,11 +145,10 @@ class Monitor:
             DataError: the file cannot be read.
         """
         rgb = _as_rgb(image)
-        logits = self.model.predict_logits(rgb)
-        self.score.check_network(self.model)
+        seen = observe(self.model, rgb, scores=[self.score])
         # Extracting segments computes the entropy anyway, in the same pass.
-        other = None if self.score.name == "entropy" else self.score(logits=logits[None])[0]
-        found = extract_segments(logits=logits, score_map=other, threshold=self.threshold)
+        other = None if self.score.name == "entropy" else self.score.of(seen)
+        found = extract_segments(logits=seen.logits(), score_map=other, threshold=self.threshold)
         false_alarm = None
         if self.meta is not None and len(found):
             false_alarm = np.asarray(self.meta.predict_proba(found.features))

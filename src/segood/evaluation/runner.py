@@ -32,6 +32,7 @@ from segood.evaluation.results import (
     SegmentResult,
 )
 from segood.evaluation.segment import errors_of, match_segments
+from segood.models.observation import observe
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
 from segood.segments import extract_segments
@@ -86,11 +87,12 @@ def measure_dataset(
         progress: see `segood.progress.Progress`.
 
     Raises:
-        UsageError: it is no OoD test set.
+        UsageError: it is no OoD test set, or the score cannot be had of a network, or needs fitting.
         DataError: it has frames without labels.
     """
     check_test_set(dataset)
     score = get_score(config.score)
+    score.check_fitted()
     metrics = {
         m: PixelMetrics(range=score.range, spacing=score.spacing, per_image=config.per_image) for m in models
     }
@@ -108,12 +110,11 @@ def measure_dataset(
         score_maps: dict[str, np.ndarray] = {}
         labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
-            logits = model.predict_logits(sample.image, size=target.shape)
-            score.check_network(model)
+            seen = observe(model, sample.image, target.shape, scores=[score])
             # Extracting segments computes the entropy anyway, in the same pass.
-            other = None if score.name == "entropy" else score(logits=logits[None])[0]
+            other = None if score.name == "entropy" else score.of(seen)
             found = extract_segments(
-                logits=logits, score_map=other, threshold=config.threshold, ignore=target == IGNORE
+                logits=seen.logits(), score_map=other, threshold=config.threshold, ignore=target == IGNORE
             )
             score_map = found.score_map
             match = match_segments(found.labels, target)
@@ -153,15 +154,17 @@ def measure_closed_set(
     """
     check_closed_set(dataset, list(models.values()))
     score = get_score(config.score)
+    score.check_fitted()
     metrics = {k: ClosedSetMetrics(m.num_classes, m.class_names) for k, m in models.items()}
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
         image, target, name = dataset[index]
         assert target is not None, "checked above"
         for model_key, model in models.items():
-            logits = model.predict_logits(image, size=target.shape)
-            flagged = score(logits=logits[None])[0].cpu().numpy() >= config.threshold
-            metrics[model_key].update(logits.argmax(0).cpu().numpy(), target, flagged=flagged, name=name)
+            seen = observe(model, image, target.shape, scores=[score])
+            flagged = score.of(seen).cpu().numpy() >= config.threshold
+            classes = seen.logits().argmax(0).cpu().numpy()
+            metrics[model_key].update(classes, target, flagged=flagged, name=name)
         tick()
     results = []
     for model_key, metric in metrics.items():

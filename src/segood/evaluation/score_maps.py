@@ -19,6 +19,7 @@ from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError
 from segood.evaluation.describe import weights_hash
 from segood.files import atomic_path
+from segood.models.observation import observe
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
 
@@ -54,10 +55,11 @@ def export_scores(
 
     Raises:
         UsageError: a file that exists was made by another network, score or size, or does not say by
-            which; none is written then.
+            which; none is written then. Or the score cannot be had of the network, or needs fitting.
         DataError: a file that exists is no score map.
     """
     compute = get_score(score)
+    compute.check_fitted()
     folder = Path(out) / "anomaly_p" / (method or score) / dataset.name
     made_by = {
         "weights_sha256": weights_hash(model),
@@ -71,9 +73,8 @@ def export_scores(
     tick = progress(f"{dataset.title}: {compute.title}", len(dataset))
     for index, path in enumerate(paths):
         if not path.exists():
-            logits = model.predict_logits(dataset[index].image)
-            compute.check_network(model)
-            write_score_map(path, compute(logits=logits[None])[0].cpu().numpy(), made_by)
+            seen = observe(model, dataset[index].image, scores=[compute])
+            write_score_map(path, compute.of(seen).cpu().numpy(), made_by)
         tick()
     return folder
 

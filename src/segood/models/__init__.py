@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from segood.models.inference import Inference as Inference
     from segood.models.matching import LoadReport as LoadReport
     from segood.models.matching import load_weights as load_weights
+    from segood.models.observation import NetworkObservation as NetworkObservation
+    from segood.models.observation import observe as observe
     from segood.models.preprocessing import Preprocessing as Preprocessing
     from segood.models.registry import list_models as list_models
     from segood.models.registry import load_model as load_model
@@ -29,6 +31,7 @@ _HOMES = {
     "ESPNetv2": "espnetv2",
     "LoadReport": "matching",
     "Inference": "inference",
+    "NetworkObservation": "observation",
     "Preprocessing": "preprocessing",
     "SegmentationModel": "adapter",
     "list_models": "registry",
@@ -36,6 +39,7 @@ _HOMES = {
     "load_state_dict_file": "checkpoints",
     "load_weights": "matching",
     "model_header": "header",
+    "observe": "observation",
     "read_header": "checkpoints",
     "save_model": "checkpoints",
 }

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +20,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from segood.errors import UsageError
+from segood.models.dropout import dropout_modules
 from segood.models.forward import Forward
 from segood.models.inference import Inference
 from segood.models.mask_outputs import find_mask_outputs, mask_class_logits
 from segood.models.preprocessing import Preprocessing, cut_padding, pad_to_multiple
-from segood.models.tiling import predict, resize_logits
+from segood.models.tiling import NetworkLogits, predict, resize_logits
 
 
 class SegmentationModel(nn.Module):
@@ -46,6 +50,8 @@ class SegmentationModel(nn.Module):
         gives_masks: whether the network gives masks with classes; None before the first forward.
         random_weights: which weights are random, in words, as `load_model` knows it; None where none
             are, or where nobody can know.
+        feature_layer: where features are taken unless a score says otherwise, see
+            `segood.models.features.default_layer`; may be set.
 
     Raises:
         UsageError: an argument breaks its rule.
@@ -92,6 +98,7 @@ class SegmentationModel(nn.Module):
         self._forward = Forward()
         self.gives_masks: bool | None = None
         self.random_weights: str | None = None
+        self.feature_layer: str | None = None
         # buffers move with the module; not persistent: the state dict is the network's alone
         self.mean: Tensor
         self.std: Tensor
@@ -163,16 +170,63 @@ class SegmentationModel(nn.Module):
             >>> model.predict_logits(np.zeros((65, 97, 3), np.uint8)).shape
             torch.Size([4, 65, 97])
         """
-        call = self._forward.of(self.network, self.inference)
         with torch.no_grad(), evaluation_mode(self):
-            return predict(
-                lambda images: self._network_logits(images, call),
-                image,
-                size,
-                preprocessing=self.preprocessing,
-                inference=self.inference,
-                device=self.mean.device,
-            )
+            return self.predict_in_mode(image, size)
+
+    def predict_in_mode(
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        size: tuple[int, int] | None = None,
+        *,
+        around: Callable[[NetworkLogits, Tensor], Tensor] | None = None,
+        preprocessing: Preprocessing | None = None,
+        compiled: bool = True,
+    ) -> Float[Tensor, "q h w"]:
+        """Compute logits as `predict_logits`, in the mode the modules are in; call it without gradient.
+
+        Args:
+            image: uint8 (H,W,3), RGB.
+            size: (rows, columns) of the result; None means those of `image`.
+            around: gets the function from images in [0,1] to the network's logits, and the images of one
+                forward, and returns logits: with it one can see, or change, what the network sees.
+            preprocessing: its working size instead of that of the model's.
+            compiled: compile the network where `inference` says so; hooks are not seen by a compiled one.
+        """
+        inference = self.inference if compiled else replace(self.inference, compile=False)
+        call = self._forward.of(self.network, inference)
+
+        def network_logits(images: Tensor) -> Tensor:
+            return self._network_logits(images, call)
+
+        return predict(
+            network_logits if around is None else partial(around, network_logits),
+            image,
+            size,
+            preprocessing=preprocessing or self.preprocessing,
+            inference=inference,
+            device=self.mean.device,
+        )
+
+    @property
+    def label(self) -> str:
+        """What messages call the network: its name, its file, or its class."""
+        path = getattr(self.network, "path", None)
+        return self.name or (path.name if isinstance(path, Path) else type(self.network).__name__)
+
+    @property
+    def gives_gradients(self) -> bool:
+        """Whether there may be a gradient of logits with respect to the image; ONNX files give none."""
+        return bool(getattr(self.network, "gives_gradients", True))
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether the network has modules whose outputs can be seen; ONNX files have none."""
+        return bool(getattr(self.network, "gives_features", True))
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether a dropout module drops anything, see `segood.models.dropout.dropout_modules`."""
+        return bool(dropout_modules(self.network))
 
     def extra_repr(self) -> str:
         """Name what `print(model)` shows besides the network."""

@@ -34,11 +34,15 @@ class OnnxNetwork(nn.Module):
         path: the file.
         image_size: (rows, columns) that the graph fixes; None where it takes any.
         file_sha256: (32,) uint8, so that the state dict tells files apart.
+        gives_gradients, gives_features: no.
 
     Raises:
         UsageError: onnxruntime is missing, or the graph's inputs or outputs are of another kind.
         CheckpointError: the file cannot be read.
     """
+
+    gives_gradients = False
+    gives_features = False
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()

@@ -155,17 +155,30 @@ class Preprocessing:
             >>> Preprocessing().resize(np.zeros((4, 6, 3), np.uint8), scale=0.5).shape
             (2, 3, 3)
         """
-        shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
-        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or dtype != np.uint8:
-            raise UsageError(
-                f"`image` must be a uint8 array of shape (H,W,3), RGB; got shape {shape}, {dtype}"
-            )
-        if image.size == 0:
-            raise UsageError(f"`image` must have at least one pixel; got shape {shape}")
-        rows, columns = (max(1, round(n * scale)) for n in self.working_size or image.shape[:2])
+        check_image(image)
+        rows, columns = self.resized((image.shape[0], image.shape[1]), scale)
         if image.shape[:2] == (rows, columns):
             return image
         return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+
+    def resized(self, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
+        """Return (rows, columns) that `resize` gives an image of `size`.
+
+        Example:
+            >>> Preprocessing(working_size=(512, 1024)).resized((1000, 1000), scale=0.5)
+            (256, 512)
+        """
+        rows, columns = self.working_size or size
+        return max(1, round(rows * scale)), max(1, round(columns * scale))
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raise `UsageError` unless `image` is a uint8 array of shape (H,W,3) with at least one pixel."""
+    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or dtype != np.uint8:
+        raise UsageError(f"`image` must be a uint8 array of shape (H,W,3), RGB; got shape {shape}, {dtype}")
+    if image.size == 0:
+        raise UsageError(f"`image` must have at least one pixel; got shape {shape}")
 
 
 def to_unit_range(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:

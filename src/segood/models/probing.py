@@ -28,7 +28,7 @@ def probe_num_channels(network: nn.Module, preprocessing: Preprocessing | None =
         UsageError: the forward fails, or its output is no (N,C,h,w) map; the message says what to declare.
     """
     multiple = preprocessing.size_multiple if preprocessing else 1
-    image = pad_to_multiple(_image(network, preprocessing), multiple)
+    image = pad_to_multiple(probe_image(network, preprocessing), multiple)
     with torch.no_grad(), evaluation_mode(network):
         try:
             output = network(image)
@@ -49,7 +49,7 @@ def check_forward(model: SegmentationModel) -> None:
     Raises:
         UsageError: the forward fails, or its output is no map of as many classes as are declared.
     """
-    image = _image(model.network, model.preprocessing)
+    image = probe_image(model.network, model.preprocessing)
     with torch.no_grad(), evaluation_mode(model):
         try:
             model.network_logits(image)
@@ -59,7 +59,8 @@ def check_forward(model: SegmentationModel) -> None:
             raise _failure(model.network, image, error, "declare ") from error
 
 
-def _image(network: nn.Module, preprocessing: Preprocessing | None) -> Tensor:
+def probe_image(network: nn.Module, preprocessing: Preprocessing | None) -> Tensor:
+    """Return a black image (1,3,h,w) on the network's device, of its working size or of `PROBE_SIZE`."""
     parameter = next(network.parameters(), None)
     size = (preprocessing and preprocessing.working_size) or PROBE_SIZE
     return torch.zeros((1, 3, *size), device=None if parameter is None else parameter.device)

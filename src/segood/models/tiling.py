@@ -23,6 +23,9 @@ from torch import Tensor
 from segood.models.inference import Inference
 from segood.models.preprocessing import Preprocessing, to_unit_range
 
+NetworkLogits = Callable[[Float[Tensor, "n 3 i j"]], Float[Tensor, "n q k l"]]
+"""Maps images in [0,1] to logits, at any resolution."""
+
 DEVIATIONS_PER_TILE = 8
 """Standard deviations of the Gaussian weights that fit into a tile."""
 
@@ -119,7 +122,7 @@ class Axis:
 
 
 def predict(
-    network_logits: Callable[[Float[Tensor, "n 3 i j"]], Float[Tensor, "n q k l"]],
+    network_logits: NetworkLogits,
     image: UInt8[np.ndarray, "h w 3"],
     size: tuple[int, int] | None = None,
     *,
@@ -181,7 +184,7 @@ def predict(
 
 
 def _tiles(
-    network_logits: Callable[[Tensor], Tensor],
+    network_logits: NetworkLogits,
     pixels: UInt8[np.ndarray, "h w 3"],
     rows: Axis,
     cols: Axis,

@@ -39,6 +39,8 @@ class NetworkEntry:
         label_space: what the outputs mean unless told otherwise; None where that is the user's word.
         licence: of the code that builds the network.
         source: the publication, or the library the network comes from.
+        feature_layer: where features are taken unless asked for otherwise (see
+            `segood.models.features.default_layer`); found by one small forward where None.
     """
 
     name: str
@@ -50,6 +52,7 @@ class NetworkEntry:
     label_space: str | None = None
     licence: str = "Apache-2.0 (segood's own code)"
     source: str = ""
+    feature_layer: str | None = None
 
     @property
     def weights(self) -> tuple[PublicWeights, ...]:
@@ -141,6 +144,7 @@ NETWORKS: dict[str, NetworkEntry] = {
             infer_espnetv2,
             label_space="cityscapes",
             source="S. Mehta et al., ESPNetv2, CVPR 2019, arXiv 1811.11431",
+            feature_layer="bu_br_l4",
         ),
         NetworkEntry(
             "deeplabv3plus_wrn38",
@@ -150,6 +154,7 @@ NETWORKS: dict[str, NetworkEntry] = {
             label_space="cityscapes",
             source="L.-C. Chen et al., DeepLabv3+, ECCV 2018, arXiv 1802.02611; Y. Zhu et al., CVPR 2019, "
             "arXiv 1812.01593",
+            feature_layer="final.5",
         ),
         NetworkEntry(
             "torchvision",

@@ -40,15 +40,22 @@ def widen(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-def check_finite(values: Tensor, *, name: str) -> None:
-    """Raise `UsageError` where a value is NaN or infinite, naming how many there are."""
+def check_finite(values: Tensor, *, name: str, score: str | None = None) -> None:
+    """Raise `UsageError` where a value is NaN or infinite, naming how many there are.
+
+    Args:
+        values: tensor of any shape.
+        name: the argument's name in the message.
+        score: name of the score that asks, for the message.
+    """
+    who = f"score '{score}': " if score else ""
     if values.numel() == 0:
-        raise UsageError(f"`{name}` must not be empty; got shape {tuple(values.shape)}")
+        raise UsageError(f"{who}`{name}` must not be empty; got shape {tuple(values.shape)}")
     low, high = torch.aminmax(values.detach())  # NaN propagates; much cheaper than isfinite on every value
     if bool(torch.isfinite(low)) and bool(torch.isfinite(high)):
         return
     bad = int((~torch.isfinite(values.detach())).sum())
     raise UsageError(
-        f"`{name}` must be finite; {bad} of {values.numel()} values are NaN or infinite"
+        f"{who}`{name}` must be finite; {bad} of {values.numel()} values are NaN or infinite"
         " (check the network's weights and its precision)"
     )

@@ -6,6 +6,7 @@ In: logits (N,C,H,W). Out: score map (N,H,W), on the scale of the logits.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -38,6 +39,7 @@ class Energy(Score):
     name: ClassVar[str] = "energy"
     title: ClassVar[str] = "Energy"
     reference: ClassVar[str] = "Liu et al., NeurIPS 2020, arXiv 2010.03759"
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"temperature": (0.5, 1, 2, 5, 10)}
 
     def __init__(self, *, temperature: float = 1.0, range: Any = LOGIT_RANGE) -> None:
         if not (math.isfinite(temperature) and temperature > 0):

@@ -43,7 +43,7 @@ class RbA(Score):
     name: ClassVar[str] = "rba"
     title: ClassVar[str] = "RbA"
     reference: ClassVar[str] = "Nayal et al., ICCV 2023, arXiv 2211.14293"
-    needs: ClassVar[frozenset[Need]] = frozenset({"logits", "masks"})
+    needs: frozenset[Need] = frozenset({"logits", "masks"})
 
     def __init__(self, *, range: Any = (-128.0, 0.0)) -> None:
         self.range = check_range(range)
