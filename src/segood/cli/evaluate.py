@@ -1,31 +1,51 @@
-"""`segood evaluate`: pixel-level, segment-level and closed-set numbers, before and after."""
+"""`segood evaluate`: the numbers of a run, before and after; or of score maps that others wrote."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json
+from segood.data.config import DatasetConfig
 from segood.evaluation.config import EvaluationConfig, stored_evaluation
 from segood.models.config import ModelConfig
 from segood.runs import CONFIG, read_config
 
-CONFIGS = (EvaluationConfig, ModelConfig)
+if TYPE_CHECKING:
+    from segood.evaluation.exchange_request import MapRequest
+
+CONFIGS = (EvaluationConfig, ModelConfig, DatasetConfig)
+
+_OF_MAPS = (
+    (
+        "scores",
+        str | None,
+        "folder with score maps: DIR/anomaly_p/METHOD/DATASET/FRAME.hdf5, or a part of that",
+    ),
+    ("dataset", DatasetConfig | None, "with --scores: the frames and labels that the maps belong to"),
+    ("min_segment_size", int | None, "with --scores: pixels of the smallest predicted segment that counts"),
+    ("min_instance_size", int | None, "with --scores: pixels of the smallest OoD object that counts"),
+    ("smiyc_threshold", float | None, "with --scores: predicted is score > this; best pixel F1 if not given"),
+    ("out", str | None, "with --scores: file for the results, results.json"),
+)
 
 
 def build_parser() -> ArgumentParser:
     """Return the verb's parser."""
     parser = make_parser(
         "evaluate",
-        "Evaluate the networks of a run: what `train` left there (before and after), or --models.",
-        "segood evaluate runs/camvid --threshold 0.6",
-        usage="evaluate RUN",
+        "Evaluate the networks of a run: what `train` left there (before and after), or --models.\n"
+        "With --scores: score maps of any method, as the public benchmark exchanges them, on one data set.",
+        "segood evaluate runs/camvid --threshold 0.6\n"
+        "  segood evaluate --scores outputs --dataset.name road_anomaly_21 --dataset.root data/ra21",
+        usage="evaluate RUN | --scores DIR",
     )
     add_config(parser)
     parser.add_argument(
-        "run", help="run directory of `segood train`, or a new one with --config and --models"
+        "run", nargs="?", help="run directory of `segood train`, or a new one with --config and --models"
     )
     parser.add_class_arguments(EvaluationConfig)
     parser.add_argument(
@@ -34,7 +54,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--data_root", type=str | None, default=None, help="folder of relative data set roots"
     )  # type: ignore[operator]
-    parser.add_argument("--json", action="store_true", help="print metrics.json instead of the table")
+    for name, kind, text in _OF_MAPS:
+        parser.add_argument(f"--{name}", type=kind, default=None, help=text)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")
     return parser
 
 
@@ -62,11 +84,16 @@ def _positional(parser: ArgumentParser, argv: list[str]) -> str | None:
 
 
 def run(arguments: Namespace) -> None:
-    """Evaluate, write metrics.json and segments.parquet, print the table."""
+    """Evaluate, write metrics.json and segments.parquet, or --out for score maps; print the table."""
+    from segood.evaluation.exchange_request import map_request
     from segood.evaluation.run import evaluate_run
     from segood.reporting import format_table
 
     config = EvaluationConfig(**{name: arguments[name] for name in EvaluationConfig.__dataclass_fields__})
+    request = map_request(arguments.as_dict(), config)
+    if request is not None:
+        _run_on_maps(request, arguments)
+        return
     results = evaluate_run(
         Path(arguments.run),
         config,
@@ -79,3 +106,15 @@ def run(arguments: Namespace) -> None:
     else:
         say(format_table(results))
         say(f"\nnext: segood report {arguments.run}")
+
+
+def _run_on_maps(request: MapRequest, arguments: Namespace) -> None:
+    from segood.reporting.comparison_tables import format_comparison
+
+    results = request.evaluate(progress=progress_bar)
+    if arguments.out is not None:
+        results.save(arguments.out)
+    if arguments.json:
+        say_json(dataclasses.asdict(results))
+    else:
+        say(format_comparison(results))

@@ -1,7 +1,8 @@
 """Segment metrics of the SegmentMeIfYouCan benchmark: sIoU, PPV, F1 averaged over thresholds τ.
 
 In: score maps and targets of a data set, a threshold (or none: best pixel F1), the two size limits.
-Out: `SmiycSegmentMetrics`, counts pooled over frames.
+Out: `SmiycSegmentMetrics`, counts pooled over frames. `smiyc_frame` and `pool_frames` are its two halves,
+for those who stream frames.
 Source: Chan et al., SegmentMeIfYouCan: A Benchmark for Anomaly Segmentation, NeurIPS 2021 Datasets and
 Benchmarks, section 4. Sizes there: anomaly track 500/100, obstacle track 50/10.
 """
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from segood.errors import UndefinedMetricError, UsageError
-from segood.evaluation.contingency import check_ood_target, overlaps, sizes_of
-from segood.segments.components import label_components
-from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
-
-TAUS = tuple(percent / 100 for percent in range(25, 80, 5))
-"""0.25, 0.30 … 0.75."""
+from segood.evaluation.contingency import check_ood_target
+from segood.evaluation.smiyc_frames import TAUS as TAUS
+from segood.evaluation.smiyc_frames import SmiycFrame as SmiycFrame
+from segood.evaluation.smiyc_frames import check_sizes
+from segood.evaluation.smiyc_frames import smiyc_frame as smiyc_frame
+from segood.types import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,7 @@ def smiyc_segment_metrics(
         >>> result.siou, round(result.ppv, 2), result.tp[:6]
         (0.5, 0.67, (1, 1, 1, 1, 1, 1))
     """
-    for name, size in (("min_segment_size", min_segment_size), ("min_instance_size", min_instance_size)):
-        if size < 0:
-            raise UsageError(f"`{name}` must be a number of pixels, at least 0; got {size}")
+    check_sizes(min_segment_size, min_instance_size)
     maps, truths = _frames(scores), _frames(targets)
     if len(maps) != len(truths):
         raise UsageError(
@@ -103,47 +102,23 @@ def smiyc_segment_metrics(
     elif not np.isfinite(threshold):
         raise UsageError(f"`threshold` must be a finite number; got {threshold}")
 
-    sious, ppvs = [np.empty(0)], [np.empty(0)]
+    frames = []
     for index, (given, wanted) in enumerate(zip(maps, truths, strict=True)):
         score, target = _check_frame(given, wanted, index)
-        siou, ppv = _match(score > score.dtype.type(threshold), target, min_segment_size, min_instance_size)
-        sious.append(siou)
-        ppvs.append(ppv)
-    return _pool(np.concatenate(sious), np.concatenate(ppvs), float(threshold), source, len(maps))
+        frames.append(smiyc_frame(score, target, threshold, min_segment_size, min_instance_size))
+    return pool_frames(frames, float(threshold), source)
 
 
-def _match(
-    predicted: np.ndarray, target: np.ndarray, min_segment_size: int, min_instance_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return sIoU of a frame's instances and PPV of its predicted segments."""
-    ignored = target == IGNORE
-    segments, num_segments = label_components(predicted & ~ignored)
-    small = sizes_of(segments, num_segments) < min_segment_size
-    segments[np.append(False, small)[segments]] = 0
-    instances, num_instances = label_components(target == OUT_OF_DISTRIBUTION)
-    area = sizes_of(instances, num_instances)
-    small = area < min_instance_size
-    removed = np.append(False, small)[instances]
-    segments[removed] = 0
-    instances[removed] = 0
+def pool_frames(frames: Sequence[SmiycFrame], threshold: float, source: str) -> SmiycSegmentMetrics:
+    """Pool the counts of frames.
 
-    size = sizes_of(segments, num_segments)
-    shared = overlaps(segments, instances)
-    on_instances = np.bincount(shared.first, shared.pixels, minlength=num_segments + 1)[1:]
-    off_instances = size - on_instances
-    covered = np.bincount(shared.second, shared.pixels, minlength=num_instances + 1)[1:]
-    # K ∪ P without the other instances' pixels inside P is K itself and P's pixels on no instance.
-    beside = np.bincount(shared.second, off_instances[shared.first - 1], minlength=num_instances + 1)[1:]
-    instance, segment = ~small, size > 0
-    return covered[instance] / (area + beside)[instance], on_instances[segment] / size[segment]
-
-
-def _pool(
-    siou: np.ndarray, ppv: np.ndarray, threshold: float, source: str, num_frames: int
-) -> SmiycSegmentMetrics:
-    tp = [int((siou >= tau).sum()) for tau in TAUS]
-    fn = [len(siou) - hits for hits in tp]
-    fp = [int((ppv < tau).sum()) for tau in TAUS]
+    Args:
+        frames: of `smiyc_frame`, all at one threshold.
+        threshold, source: as of `SmiycSegmentMetrics`.
+    """
+    siou = np.concatenate([np.empty(0), *(frame.siou for frame in frames)])
+    ppv = np.concatenate([np.empty(0), *(frame.ppv for frame in frames)])
+    tp, fn, fp = SmiycFrame(siou, ppv).counts().tolist()
     counted = len(siou) + len(ppv) > 0  # then every denominator below is at least 1
     f1 = [2 * t / (2 * t + n + p) for t, n, p in zip(tp, fn, fp, strict=True)] if counted else []
     return SmiycSegmentMetrics(
@@ -159,7 +134,7 @@ def _pool(
         ppv_per_segment=ppv,
         threshold=threshold,
         threshold_source=source,
-        num_frames=num_frames,
+        num_frames=len(frames),
         num_instances=len(siou),
         num_segments=len(ppv),
     )
