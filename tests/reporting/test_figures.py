@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
@@ -31,9 +32,28 @@ def test_figures_are_written(run_dir: Path) -> None:
     for path in paths:
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
-        else:
+        elif path.suffix == ".pdf":
+            assert path.read_bytes().startswith(b"%PDF-")
+        elif path.suffix == ".png":
             with Image.open(path) as picture:
                 assert min(picture.size) > 300
+    assert len(names) * 4 == len(paths)
+
+
+def test_numbers_behind_the_figures_of_a_run(run_dir: Path) -> None:
+    write_figures(run_dir)
+    results = RunResults.load(run_dir / "metrics.json")
+    item = next(p for p in results.pixel if (p.model, p.dataset) == ("after", "lost_and_found"))
+    assert item.roc is not None
+    roc = pd.read_csv(run_dir / "figures" / "roc_lost_and_found.csv").query("model == 'after'")
+    assert roc["fpr"].to_numpy() == pytest.approx(item.roc.x)
+    assert roc["tpr"].to_numpy() == pytest.approx(item.roc.y)
+    counts = pd.read_csv(run_dir / "figures" / "violin_lost_and_found.csv").query("network == 'after'")
+    assert counts["ood"].tolist() == item.distribution.ood
+    bars = pd.read_csv(run_dir / "figures" / "meta_after_lost_and_found.csv")
+    assert dict(zip(bars["feature"], bars["coefficient"], strict=True)) == pytest.approx(
+        results.meta_models[0].coefficients
+    )
 
 
 def test_figures_leave_matplotlib_alone(run_dir: Path) -> None:

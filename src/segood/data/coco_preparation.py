@@ -9,7 +9,7 @@ it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,11 +148,33 @@ def draw_pixel_frequency(report: ProxyFilterReport, path: str | Path, *, num_cat
         UsageError: matplotlib is not installed.
         OutputError: the file cannot be written.
     """
+    title = (
+        f"{report.kept} of {report.num_images} images pass preset {report.preset}, "
+        f"sides at least {report.min_side} px"
+    )
+    draw_pixel_shares(report.pixel_share, path, title=title, num_categories=num_categories)
+
+
+def draw_pixel_shares(
+    pixel_share: Mapping[str, float], path: str | Path, *, title: str = "", num_categories: int = 40
+) -> None:
+    """Draw shares of object pixels per category as a bar chart.
+
+    Args:
+        pixel_share: category -> share in [0, 1], in the order to draw.
+        path: file to write, `.svg`, `.png` or `.pdf`.
+        title: above the bars.
+        num_categories: so many of the first categories are shown.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+        OutputError: the file cannot be written.
+    """
     _require_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # not pyplot: no global state, no window system
 
-    shares = list(report.pixel_share.items())[:num_categories]
+    shares = list(pixel_share.items())[:num_categories]
     # Matplotlib reads an unescaped `$` as mathematics
     names, values = [name.replace("$", r"\$") for name, _ in shares], [100 * share for _, share in shares]
     # a fixed salt and no date: the same report gives the same bytes
@@ -163,16 +185,13 @@ def draw_pixel_frequency(report: ProxyFilterReport, path: str | Path, *, num_cat
         axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
         axes.set_xlim(-0.7, max(len(names), 1) - 0.3)
         axes.set_ylabel("share of object pixels [%]")
-        axes.set_title(
-            f"{report.kept} of {report.num_images} images pass preset {report.preset}, "
-            f"sides at least {report.min_side} px",
-            fontsize=9,
-        )
+        axes.set_title(title, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
         axes.set_axisbelow(True)
-        metadata = {"Date": None} if Path(path).suffix == ".svg" else None
-        drawing.savefig(temporary, dpi=150, metadata=metadata)
+        dates = {".svg": "Date", ".pdf": "CreationDate"}
+        suffix = Path(path).suffix
+        drawing.savefig(temporary, dpi=150, metadata={dates[suffix]: None} if suffix in dates else None)
 
 
 def _stands(path: Path, image: CocoImage) -> bool:
