@@ -16,6 +16,7 @@ VERBS = {
     "score": "write OoD score maps, as the public benchmark reads them",
     "evaluate": "pixel-level, segment-level and closed-set numbers, before and after",
     "meta": "filter false alarms with the meta classifier",
+    "compare": "networks × scores × test sets: one table with intervals, and its figures",
     "report": "one self-contained HTML page of a run",
     "predict": "images -> overlays and a JSON of unknown objects",
 }

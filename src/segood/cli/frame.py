@@ -24,6 +24,9 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from segood.errors import SegoodError, UsageError
 
+COMPARISONS = "compare_"
+"""What the names of shipped configurations for `segood compare` begin with."""
+
 
 class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """jsonargparse's help, with the line breaks of the description kept."""
@@ -52,9 +55,16 @@ def make_sub_parser(verb: str, usage: str, description: str) -> ArgumentParser:
     return parser
 
 
-def add_config(parser: ArgumentParser) -> None:
-    """Add `--config`: a YAML file, or the name of one that comes with segood."""
-    names = ", ".join(sorted(shipped_configs()))
+def add_config(parser: ArgumentParser, *, prefix: str = "") -> None:
+    """Add `--config`: a YAML file, or the name of one that comes with segood.
+
+    Args:
+        parser: of the verb.
+        prefix: what the names of the verb's own configurations begin with; "" for trainings.
+    """
+    shipped = sorted(shipped_configs())
+    suited = [n for n in shipped if (n.startswith(prefix) if prefix else not n.startswith(COMPARISONS))]
+    names = ", ".join(suited)
     parser.add_argument("--config", action="config", help=f"YAML file, or one of segood's own: {names}")
 
 

@@ -108,6 +108,10 @@ class SegmentationDataset(Sequence[Sample], ABC):
             image, target = resize_pair(image, target, self.resize)
         return Sample(image, target, record.sample_id)
 
+    def target(self, index: int) -> np.ndarray | None:
+        """Return the target of frame `index` as `dataset[index].target` is; may spare reading the image."""
+        return self[index].target
+
     @abstractmethod
     def load(self, record: Record) -> tuple[np.ndarray, np.ndarray | None]:
         """Read a record, before any resizing.
@@ -213,6 +217,14 @@ class PairedDataset(SegmentationDataset):
         """Return the frame, uint8 (H,W,3) RGB."""
         return read_image(record.image) if self._read_frame is None else self._read_frame(record)
 
+    def target(self, index: int) -> np.ndarray | None:
+        """Return a frame's target without decoding its image, whose size is then not checked."""
+        record = self.records[index]
+        if record.label is None:
+            return None
+        target = self.lookup_for(record.label)(read_labels(record.label), record.label)
+        return target if self.resize is None else resize_labels(target, self.resize)
+
     def load(self, record: Record) -> tuple[np.ndarray, np.ndarray | None]:
         """Read image and target of a record and check them against each other."""
         image = self.load_image(record)
@@ -261,9 +273,14 @@ def resize_pair(
         return image, target
     height, width = size
     small = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-    if target is None:
-        return small, None
-    return small, np.array(Image.fromarray(target).resize((width, height), Image.Resampling.NEAREST))
+    return small, None if target is None else resize_labels(target, size)
+
+
+def resize_labels(target: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a target uint8 (H,W) to (height, width) by nearest neighbour; itself where it has the size."""
+    if target.shape == size:
+        return target
+    return np.array(Image.fromarray(target).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def record_fingerprint(record: Record) -> tuple[int, str]:

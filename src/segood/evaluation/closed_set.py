@@ -97,6 +97,16 @@ class ClosedSetMetrics:
             self._flagged += (int(np.count_nonzero(flags[counted])), truth.size)
         self._num_frames += 1
 
+    @property
+    def confusion(self) -> np.ndarray:
+        """(q,q) int64 pixel counts, rows are the truth; a copy."""
+        return self._confusion.copy()
+
+    def add_confusion(self, counts: np.ndarray, num_frames: int) -> None:
+        """Add (q,q) pixel counts of `num_frames` frames, as `confusion` gives them."""
+        self._confusion += counts
+        self._num_frames += num_frames
+
     def merge(self, other: ClosedSetMetrics) -> ClosedSetMetrics:
         """Add the counts of `other`, which stays as it is; return self.
 

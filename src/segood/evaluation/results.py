@@ -21,7 +21,7 @@ FORMAT = 1
 class ModelInfo:
     """A network that was evaluated. `key` is `before` or `after` in a run, any word in a comparison.
 
-    `sha256` is that of the checkpoint file, `weights_sha256` that of the weights, whatever file they came from.
+    `sha256` is that of the checkpoint file, `weights_sha256` that of the weights, whatever their file.
     """
 
     key: str
