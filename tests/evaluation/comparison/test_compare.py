@@ -14,12 +14,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segood.data.synthetic import WorldPaths
 from segood.errors import DataError, UsageError
-from segood.evaluation.comparison.config import ComparisonConfig, ScoreConfig
+from segood.evaluation.comparison.config import ComparisonConfig, ScoreConfig, stored_comparison
 from segood.evaluation.comparison.original_task import mean_iou
 from segood.evaluation.comparison.results import ComparisonResults
-from segood.evaluation.comparison.run import RESULTS, compare, stored_comparison
+from segood.evaluation.comparison.run import RESULTS, compare
 from segood.evaluation.comparison.verify import verify
 from segood.evaluation.score_maps import read_score_map
+from segood.reporting import format_comparison
 
 USABLE = ("entropy", "msp", "energy", "odin", "sml", "mahalanobis")
 
@@ -270,3 +271,41 @@ def test_mean_iou_leaves_missing_classes_out() -> None:
     confusion = np.array([[6, 0, 0], [2, 2, 0], [0, 0, 0]])
     assert mean_iou(confusion) == pytest.approx((6 / 8 + 2 / 4) / 2)
     assert np.isnan(mean_iou(np.zeros((2, 2))))
+
+
+def test_a_test_set_that_cannot_be_opened_leaves_the_others(
+    out: Path, config: ComparisonConfig, tmp_path: Path
+) -> None:
+    copy = copy_of(out, tmp_path)
+    gone = dataclasses.replace(config.datasets["laf"], root="nowhere")
+    results = compare(dataclasses.replace(config, datasets={"gone": gone, **config.datasets}), copy)
+    assert "nowhere does not exist" in results.row("after/entropy", "gone").undefined
+    assert results.row("after/entropy", "laf") == load(out).row("after/entropy", "laf")
+    assert "nowhere does not exist" in format_comparison(results)
+
+
+def test_an_unreadable_frame_leaves_the_other_test_sets(
+    config: ComparisonConfig, world: WorldPaths, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(world.fishyscapes, tmp_path / "broken"))
+    sorted((root / "images").iterdir())[1].write_bytes(b"no image")
+    datasets = {"broken": dataclasses.replace(config.datasets["static"], root=str(root)), **config.datasets}
+    scores = {"entropy": ScoreConfig(threshold=0.7), "msp": ScoreConfig(threshold=0.5)}
+    some = dataclasses.replace(
+        config, datasets=datasets, scores=scores, validation=None, closed_set={}, sweep=[], gallery_frames=0
+    )
+    results = compare(some, tmp_path / "out")
+    for method in some.methods:
+        assert "0001" in results.row(method, "broken").undefined
+        assert results.row(method, "laf").errors.value is not None
+
+
+def test_folders_need_sizes(config: ComparisonConfig, world: WorldPaths, tmp_path: Path) -> None:
+    folder = dataclasses.replace(config.datasets["static"], name="folder")
+    with pytest.raises(UsageError, match="give `min_segment_size` and `min_instance_size`"):
+        compare(dataclasses.replace(config, datasets={"mine": folder}), tmp_path / "out")
+    sized = dataclasses.replace(folder, min_segment_size=50, min_instance_size=10)
+    some = dataclasses.replace(
+        config, datasets={"mine": sized}, scores={"entropy": ScoreConfig()}, closed_set={}, sweep=[]
+    )
+    assert compare(some, tmp_path / "out").row("after/entropy", "mine").auroc.value is not None

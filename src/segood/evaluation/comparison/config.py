@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segood.checks import check_choice
 from segood.data.config import DatasetConfig
-from segood.errors import UsageError
+from segood.errors import DataError, UsageError
 from segood.evaluation.config import MetaConfig
 from segood.models.config import ModelConfig
+from segood.records import from_dict
+
+if TYPE_CHECKING:
+    from segood.evaluation.protocols import SegmentProtocol
 
 
 @dataclass
@@ -44,6 +49,25 @@ class TestSet(FrameSource):
     smiyc_threshold: float | None = None
 
     __test__ = False  # not a test class, whatever pytest thinks
+
+    def protocol(self) -> SegmentProtocol:
+        """Return SegmentMeIfYouCan's protocol, with the data set's usual sizes where none are given.
+
+        Raises:
+            UsageError: no sizes are usual for the data set.
+        """
+        from segood.evaluation.protocols import SegmentProtocol, default_protocol
+
+        segment, instance = self.min_segment_size, self.min_instance_size
+        if segment is not None and instance is not None:
+            return SegmentProtocol(segment, instance, self.smiyc_threshold)
+        usual = default_protocol(self.name)
+        return SegmentProtocol(
+            usual.min_segment_size if segment is None else segment,
+            usual.min_instance_size if instance is None else instance,
+            self.smiyc_threshold,
+            usual.source,
+        )
 
 
 @dataclass
@@ -137,6 +161,8 @@ class ComparisonConfig:
             check_choice(f"scores.{key}.name", score.name or key, list_scores())
             if score.threshold is not None and not math.isfinite(score.threshold):
                 raise UsageError(f"`scores.{key}.threshold` must be a finite number; got {score.threshold}")
+        for test_set in self.datasets.values():
+            test_set.protocol()
         if self.baseline is not None:
             check_choice("baseline", self.baseline, self.models)
         check_choice("main", self.main_method, self.methods)
@@ -165,3 +191,16 @@ class ComparisonConfig:
     def main_method(self) -> str:
         """Key of the method that others are paired with."""
         return self.main or f"{list(self.models)[-1]}/{next(iter(self.scores))}"
+
+
+def stored_comparison(stored: Mapping[str, Any]) -> ComparisonConfig:
+    """Return the configuration that a comparison's `config.yaml` or `results.json` holds.
+
+    Raises:
+        DataError: it was written by another version.
+    """
+    raw = {key: value for key, value in stored.items() if key != "data_root"}
+    try:
+        return from_dict(ComparisonConfig, raw)
+    except (TypeError, KeyError) as error:
+        raise DataError(f"the comparison's configuration is of another version: {error}") from error

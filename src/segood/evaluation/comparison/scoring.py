@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from segood.errors import SegoodError
-from segood.evaluation.comparison.methods import Method, half
+from segood.evaluation.comparison.methods import Method
 from segood.evaluation.comparison.sources import Frames
 from segood.evaluation.comparison.store import FrameSegments, Store
+from segood.evaluation.comparison.tuning import half
 from segood.evaluation.gallery import GalleryFrame, load_gallery_frame, save_gallery_frame
 from segood.evaluation.segment import match_segments
 from segood.models.observation import observe
@@ -71,7 +72,11 @@ def score_frames(
     for position, sample_id in enumerate(frames.sample_ids):
         missing = [j for j in jobs if j.undefined is None and not j.store.has(sample_id)]
         if missing:
-            _score_frame(model, frames, position, missing)
+            try:
+                _score_frame(model, frames, position, missing)
+            except SegoodError as error:  # the frame itself: unreadable, sizes that differ
+                for job in missing:
+                    job.undefined = str(error)
             num_computed += 1
         tick()
     return num_computed

@@ -19,6 +19,7 @@ from segood.errors import DataError, UsageError
 from segood.evaluation.comparison.config import FrameSource, TestSet, ValidationConfig
 from segood.evaluation.results import DatasetInfo
 from segood.evaluation.runner import check_test_set
+from segood.types import IGNORE, IN_DISTRIBUTION, OOD, OUT_OF_DISTRIBUTION
 
 
 @dataclass
@@ -80,11 +81,17 @@ class Frames:
         """Return what the results say about the set; hashes its files, and reads all targets."""
         some = len(self) < len(self.dataset)
         part = f"; {len(self)} of {len(self.dataset)} frames, evenly spaced" if some else ""
-        with_ood = sum(bool((self.target(i) == 1).any()) for i in range(len(self)))
+        with_ood = sum(self._has_ood(i) for i in range(len(self)))
         return DatasetInfo(
             self.key, self.dataset.title, self.dataset.protocol + part, len(self), with_ood,
             self.dataset.resolution, self.content_hash(),
         )  # fmt: skip
+
+    def _has_ood(self, position: int) -> bool:
+        try:
+            return bool((self.target(position) == OUT_OF_DISTRIBUTION).any())
+        except DataError:
+            return False  # unreadable: every row says so
 
     def words(self) -> str:
         """Return data set, split, frames, network input and hash in one line."""
@@ -174,10 +181,12 @@ class Validation:
         """Yield each frame with its evaluation target (H,W): 0 in, 1 OoD, 255 ignored."""
         for sample in self.street:
             assert sample.target is not None, "checked when opened"
-            yield sample, np.where(sample.target < 254, 0, 255).astype(np.uint8), self.street
+            target = np.where(sample.target < OOD, IN_DISTRIBUTION, IGNORE)
+            yield sample, target.astype(np.uint8), self.street
         for sample in self.proxies:
             assert sample.target is not None, "proxies have targets"
-            yield sample, np.where(sample.target == 254, 1, 255).astype(np.uint8), self.proxies
+            target = np.where(sample.target == OOD, OUT_OF_DISTRIBUTION, IGNORE)
+            yield sample, target.astype(np.uint8), self.proxies
 
     def __len__(self) -> int:
         """Count the frames."""

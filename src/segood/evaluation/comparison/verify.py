@@ -15,10 +15,12 @@ import numpy as np
 
 from segood import runs
 from segood.errors import DataError, SegoodError
-from segood.evaluation.comparison.methods import Method, half
+from segood.evaluation.comparison.config import stored_comparison
+from segood.evaluation.comparison.methods import Method
 from segood.evaluation.comparison.results import ComparisonResults, ImageRecord, Row
-from segood.evaluation.comparison.run import Session, stored_comparison
+from segood.evaluation.comparison.session import Session
 from segood.evaluation.comparison.sources import Frames
+from segood.evaluation.comparison.tuning import half
 from segood.evaluation.curves import METRICS
 from segood.evaluation.report import pixel_report
 from segood.evaluation.segment import match_segments
