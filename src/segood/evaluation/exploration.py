@@ -81,8 +81,8 @@ class ShownSegment:
 
     Attributes:
         segment: id at this threshold (1..K in row-major order of first pixels).
-        outline: closed polygons `[[row, col], ...]` in pixels of the gallery frame; outer boundaries and holes,
-            to be filled by the even-odd rule.
+        outline: closed polygons `[[row, col], ...]` in pixels of the gallery frame, holes included; filled
+            by the even-odd rule.
         area: in pixels of the labels.
         is_false_positive: it contains no OoD pixel.
         ground_truth: ids of the frame's OoD segments that it touches.
@@ -106,7 +106,7 @@ class ShownSegment:
 
 @dataclass(frozen=True)
 class ShownObject:
-    """An OoD segment of a gallery frame's ground truth: id, area in pixels of the labels, outline as above."""
+    """An OoD segment of a frame's ground truth: id, area in pixels of the labels, outline as above."""
 
     ground_truth: int
     area: int
