@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from segood.data.synthetic import WorldPaths, write_world
+from segood.models import load_model, save_model
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
         num_lost_and_found=5,
         num_fishyscapes=5,
     )
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two networks with random weights, on disk."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = {}
+    for seed, key in enumerate(("before", "after")):
+        torch.manual_seed(seed)
+        model = load_model("unet", width=8)
+        with torch.no_grad():  # surer than random weights are, so that scores spread
+            model.network.head.weight.mul_(20)
+        paths[key] = folder / f"{key}.safetensors"
+        save_model(model, paths[key])
+    return paths

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from segood.data.config import DatasetConfig
 from segood.data.synthetic import WorldPaths
 from segood.evaluation.comparison.config import (
     ComparisonConfig,
@@ -17,23 +15,7 @@ from segood.evaluation.comparison.config import (
     ValidationConfig,
 )
 from segood.evaluation.comparison.run import compare
-from segood.models import load_model, save_model
 from segood.models.config import ModelConfig
-
-
-@pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two networks with random weights, on disk."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    paths = {}
-    for seed, key in enumerate(("before", "after")):
-        torch.manual_seed(seed)
-        model = load_model("unet", width=8)
-        with torch.no_grad():  # surer than random weights are, so that scores spread
-            model.network.head.weight.mul_(20)
-        paths[key] = folder / f"{key}.safetensors"
-        save_model(model, paths[key])
-    return paths
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +58,3 @@ def out(config: ComparisonConfig, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("comparison") / "out"
     compare(config, folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def proxies_used_in_training(world: WorldPaths) -> DatasetConfig:
-    return DatasetConfig("coco_proxies", str(world.coco), "train")
