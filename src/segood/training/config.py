@@ -100,6 +100,8 @@ class TrainConfig:
         batch_size: samples per step.
         num_workers: processes that load data; 0 loads in the main one.
         seed: fixes weights, draws, crops and order.
+        example_frames: validation frames that TensorBoard shows after each epoch, street and proxies; 0 for
+            none.
         trainer: further arguments of `lightning.Trainer` (accelerator, devices, precision, …).
     """
 
@@ -116,6 +118,7 @@ class TrainConfig:
     batch_size: int = 8
     num_workers: int = 2
     seed: int = 0
+    example_frames: int = 4
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def _datasets(self) -> list[DatasetConfig]:
@@ -131,8 +134,9 @@ class TrainConfig:
         for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
             if value < 1:
                 raise UsageError(f"`{name}` must be at least 1; got {value}")
-        if self.num_workers < 0:
-            raise UsageError(f"`num_workers` must not be negative; got {self.num_workers}")
+        for name, value in (("num_workers", self.num_workers), ("example_frames", self.example_frames)):
+            if value < 0:
+                raise UsageError(f"`{name}` must not be negative; got {value}")
         if self.optimizer.lr <= 0:
             raise UsageError(f"`optimizer.lr` must be positive; got {self.optimizer.lr}")
         for name in ("devices", "num_nodes", "accumulate_grad_batches"):

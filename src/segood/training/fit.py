@@ -36,6 +36,7 @@ from segood.training.config import TrainConfig
 from segood.training.mixture import TrainingMixture, ValidationFrames
 from segood.training.module import OutOfDistributionTraining
 from segood.training.sources import epoch_batches, open_proxies, open_street
+from segood.training.tensorboard_log import TensorBoardLog
 
 
 def train(
@@ -132,7 +133,7 @@ def _named_failures(out: Path) -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-_MAY_CHANGE = {"epochs", "num_workers", "trainer", "data_root", "evaluation"}
+_MAY_CHANGE = {"epochs", "num_workers", "trainer", "data_root", "evaluation", "example_frames"}
 
 
 def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resume: bool) -> Path:
@@ -192,7 +193,7 @@ def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightni
     checkpoint = ModelCheckpoint(
         out / runs.CHECKPOINTS, filename="last", save_top_k=1, monitor=None, enable_version_counter=False
     )
-    callbacks: list[lightning.Callback] = [checkpoint]
+    callbacks: list[lightning.Callback] = [checkpoint, TensorBoardLog(config.example_frames, config.seed)]
     if progress:
         callbacks.append(_ProgressBar(refresh_rate=1 if sys.stderr.isatty() else 10))  # logs stay short
     settings: dict[str, Any] = {

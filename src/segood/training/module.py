@@ -64,8 +64,14 @@ class OutOfDistributionTraining(lightning.LightningModule):
             self.log("loss_ood", terms.ood_mean)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count one frame: of the street confusion and entropy, of proxies the OoD pixels' entropy."""
+    def validation_step(
+        self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor]:
+        """Count one frame: of the street confusion and entropy, of proxies the OoD pixels' entropy.
+
+        Returns:
+            For callbacks: `entropy` (N,H,W) and `counted`, bool (N,H,W), the pixels that count.
+        """
         images, target = batch
         logits = self.model(images.float() / 255)
         entropy = self._entropy(logits=logits)
@@ -78,6 +84,7 @@ class OutOfDistributionTraining(lightning.LightningModule):
             labels = torch.where(counted, target, IGNORE)
             for predicted, label in zip(logits.argmax(1), labels, strict=True):
                 self._closed_set.update(predicted.cpu().numpy(), label.cpu().numpy())
+        return {"entropy": entropy, "counted": counted}
 
     def on_validation_epoch_end(self) -> None:
         """Log mIoU and the mean entropy of both kinds of pixels."""
