@@ -228,3 +228,14 @@ def test_the_verb_as_a_process(segood: Callable[..., Any], run: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "Segment 1 of city/frame_0" in done.stdout
+
+
+def test_a_run_keeps_its_own_protocol_unless_another_is_given(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.write_yaml(run / runs.EVALUATION, {"meta": {"protocol": "leave-one-out", "preset": "paper"}})
+    meta(capsys, run, "--ranking", 2)
+    kept = [s.meta for s in RunResults.load(run / runs.METRICS).segment]
+    assert {(m.protocol, m.preset) for m in kept} == {("leave-one-out", "paper")}
+    meta(capsys, run, "--protocol", "group")
+    assert {s.meta.protocol for s in RunResults.load(run / runs.METRICS).segment} == {"group"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json
+from segood.cli.frame import add_config, first_positional, make_parser, progress_bar, say, say_json
 from segood.data.config import DatasetConfig
 from segood.evaluation.config import EvaluationConfig, stored_evaluation
 from segood.models.config import ModelConfig
@@ -62,25 +62,11 @@ def build_parser() -> ArgumentParser:
 
 def set_defaults(parser: ArgumentParser, argv: list[str]) -> None:
     """Take what the run's own config.yaml says as defaults."""
-    run = _positional(parser, argv)
+    run = first_positional(parser, argv)
     if run is not None and (Path(run) / CONFIG).is_file():
         stored = dataclasses.asdict(stored_evaluation(read_config(run)))
         meta = {f"meta.{key}": value for key, value in stored.pop("meta").items()}
         parser.set_defaults({**stored, **meta})
-
-
-def _positional(parser: ArgumentParser, argv: list[str]) -> str | None:
-    """Return the first word that is neither an option nor an option's value."""
-    flags = {o for action in parser._actions if action.nargs == 0 for o in action.option_strings}
-    words = iter(argv)
-    for word in words:
-        if word == "--":
-            return next(words, None)
-        if not word.startswith("-"):
-            return word
-        if "=" not in word and word not in flags:
-            next(words, None)  # its value; options within a data set or network have one, too
-    return None
 
 
 def run(arguments: Namespace) -> None:

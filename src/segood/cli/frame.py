@@ -181,6 +181,20 @@ def explain(message: str, known: set[str]) -> str:
     return " ".join(message.split())
 
 
+def first_positional(parser: ArgumentParser, argv: list[str]) -> str | None:
+    """Return the first word that is neither an option nor an option's value."""
+    flags = {o for action in parser._actions if action.nargs == 0 for o in action.option_strings}
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            return next(words, None)
+        if not word.startswith("-"):
+            return word
+        if "=" not in word and word not in flags:
+            next(words, None)  # its value; options within a data set or network have one, too
+    return None
+
+
 def progress_bar(what: str, total: int) -> Callable[[], None]:
     """Show a bar with rate and remaining time on stderr; call the result once per finished item."""
     from tqdm import tqdm

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import make_parser, say, say_json
+from segood.cli.frame import first_positional, make_parser, say, say_json
 from segood.evaluation.config import MetaConfig
+from segood.runs import EVALUATION, read_config
 
 CONFIGS = (MetaConfig,)
 
@@ -43,6 +46,14 @@ def build_parser() -> ArgumentParser:
         "object of `segment` (that list), `transfer`, `ranking`, `explanation`",
     )
     return parser
+
+
+def set_defaults(parser: ArgumentParser, argv: list[str]) -> None:
+    """Take the run's own meta classification as defaults: looking into it does not change it."""
+    run = first_positional(parser, argv)
+    if run is not None and (Path(run) / EVALUATION).is_file():
+        stored = read_config(run, EVALUATION).get("meta") or {}
+        parser.set_defaults({k: v for k, v in stored.items() if k in MetaConfig.__dataclass_fields__})
 
 
 def run(arguments: Namespace) -> None:
