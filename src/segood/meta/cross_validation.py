@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segood.checks import check_choice, check_unit_interval
 from segood.errors import UndefinedMetricError, UsageError
+from segood.meta.fold_reasons import FoldReasons
 from segood.meta.fold_scales import fold_rows
 from segood.meta.folds import held_out_probabilities
 from segood.meta.neural import NeuralMetaClassifier
@@ -40,6 +41,7 @@ class CrossValidation:
         preset: "paper" or None.
         num_segments, num_false_positives, num_folds: sample counts.
         classifier: "linear" or "neural".
+        reasons: of the segments that `explain` chose; None without it.
     """
 
     probabilities: np.ndarray
@@ -53,6 +55,7 @@ class CrossValidation:
     num_false_positives: int
     num_folds: int
     classifier: str = "linear"
+    reasons: FoldReasons | None = None
 
 
 def cross_validate(
@@ -65,6 +68,7 @@ def cross_validate(
     threshold: float = 0.5,
     classifier: str = "linear",
     seed: int = 0,
+    explain: Any = None,
 ) -> CrossValidation:
     """Fit without each fold (its scaler too), predict the fold, and measure all predictions together.
 
@@ -79,6 +83,8 @@ def cross_validate(
         classifier: "linear", or "neural" (see `NeuralMetaClassifier`), which is refitted for every fold: a
             fraction of a second for hundreds of segments, seconds for ten thousands.
         seed: of the neural classifier's first weights, ≥ 0; the linear one has none.
+        explain: (K,) bool, the segments whose probability is split into what each feature adds to its logit,
+            by the very classifier that held them out; not with "neural", which has no such split.
 
     Returns:
         Held-out probabilities in the order of the rows, their metrics, the protocol, sample counts. With
@@ -88,7 +94,8 @@ def cross_validate(
     Raises:
         UsageError: neither protocol nor groups, "group" without groups, lengths that differ,
             features that are not finite, a threshold outside [0, 1], an unknown protocol, preset or
-            classifier, the paper's preset or too many single segments with "neural".
+            classifier, the paper's preset or too many single segments with "neural", `explain` of another
+            length or with "neural".
         UndefinedMetricError: no segments, or a fold without which only one label is left.
 
     Reference:
@@ -108,6 +115,9 @@ def cross_validate(
         check_choice("preset", preset, ["paper"])
     check_choice("classifier", classifier, CLASSIFIERS)
     protocol = _resolve_protocol(protocol, groups)
+    reasons = None
+    if explain is not None:
+        reasons = FoldReasons.empty(_rows_of(explain, len(values), classifier), values.shape[1])
     if classifier == "neural":
         _check_neural(protocol, preset, len(values))
     if not len(values):
@@ -117,7 +127,7 @@ def cross_validate(
     if classifier == "neural":
         probabilities = _refitted_probabilities(values, labels, folds, seed)
     else:
-        probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper")
+        probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper", reasons=reasons)
     share = float(labels.mean())
     return CrossValidation(
         probabilities=probabilities,
@@ -131,7 +141,20 @@ def cross_validate(
         num_false_positives=int(labels.sum()),
         num_folds=len(folds),
         classifier=classifier,
+        reasons=reasons,
     )
+
+
+def _rows_of(explain: Any, num_segments: int, classifier: str) -> np.ndarray:
+    if classifier == "neural":
+        raise UsageError('`explain` needs `classifier="linear"`, whose logit is a sum over features')
+    chosen = np.asarray(explain)
+    if chosen.shape != (num_segments,) or chosen.dtype != np.bool_:
+        raise UsageError(
+            f"`explain` must hold one boolean for each of the {num_segments} rows of `features`; "
+            f"got {chosen.dtype} of shape {chosen.shape}"
+        )
+    return np.flatnonzero(chosen)
 
 
 def _resolve_protocol(protocol: str | None, groups: Any) -> str:

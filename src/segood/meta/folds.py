@@ -1,7 +1,7 @@
 """Held-out probabilities of all folds, each at the optimum of a full refit, without the cost of one.
 
 In: raw features of all segments, labels, the rows that each fold holds out. Out: for each segment the
-probability from the model fitted without its fold.
+probability from the model fitted without its fold; on request what each feature adds to its logit.
 
 Why no refit from scratch is needed: a fold's own scaler (mean μ', deviation r_j in units of all
 segments' deviation) only changes the penalty. With coefficients v on the shared columns, the fold's own
@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from segood.compiled import run_parallel
 from segood.meta.fold_newton import solve_folds
+from segood.meta.fold_reasons import FoldReasons, reasons_in_shared_scale
 from segood.meta.fold_scales import fold_rows, remaining_variances
 from segood.meta.fold_system import Whitened
 from segood.meta.logistic import fit_logistic, penalties, with_intercept
@@ -65,7 +66,12 @@ class _Problem(NamedTuple):
 
 
 def held_out_probabilities(
-    values: np.ndarray, is_positive: np.ndarray, folds: Sequence[np.ndarray], *, paper: bool = False
+    values: np.ndarray,
+    is_positive: np.ndarray,
+    folds: Sequence[np.ndarray],
+    *,
+    paper: bool = False,
+    reasons: FoldReasons | None = None,
 ) -> np.ndarray:
     """Fit without each fold and predict it.
 
@@ -74,6 +80,7 @@ def held_out_probabilities(
         is_positive: (K,) bool; both values occur outside every fold.
         folds: row indices that each fold holds out; together every row exactly once.
         paper: one scaler over all rows, and a penalised intercept.
+        reasons: is filled for the rows it asks for.
 
     Returns:
         (K,) float64 probabilities, within `fold_newton.PROBABILITY_TOLERANCE` of each fold's optimum.
@@ -88,7 +95,7 @@ def held_out_probabilities(
 
         def solve(piece: int) -> None:
             block = [rows for rows in folds[piece * size : (piece + 1) * size] if len(rows)]
-            _predict_block(problem, shared, block, result)
+            _predict_block(problem, shared, block, result, reasons)
 
         run_parallel(solve, -(-len(folds) // size))
     return result
@@ -130,7 +137,11 @@ def _whiten(problem: _Problem) -> Whitened | None:
 
 
 def _predict_block(
-    problem: _Problem, shared: Whitened | None, block: Sequence[np.ndarray], result: np.ndarray
+    problem: _Problem,
+    shared: Whitened | None,
+    block: Sequence[np.ndarray],
+    result: np.ndarray,
+    reasons: FoldReasons | None,
 ) -> None:
     certain = np.zeros(len(block), bool)
     if shared is not None and block:
@@ -143,22 +154,38 @@ def _predict_block(
         margin = problem.design[held_out.rows] @ problem.solution
         margin += np.einsum("kp,kp->k", shared.rows[held_out.rows], change[held_out.fold])
         result[held_out.rows] = expit(margin)
+        if reasons is not None:
+            asked = np.unique(held_out.fold[reasons.asks_for(held_out.rows)])
+            for fold in asked[certain[asked]].tolist():
+                rows, solution = block[fold], problem.solution + change[fold] @ shared.inverse
+                split = reasons_in_shared_scale(
+                    problem.scaled.values[rows], solution, len(problem.values), own_scaler=not problem.paper
+                )
+                reasons.put(rows, *split)
     for fold in np.flatnonzero(~certain).tolist():
-        result[block[fold]] = _refit_alone(problem, block[fold])
+        rows = block[fold]
+        inputs, beta = _refit_alone(problem, rows)
+        result[rows] = expit(inputs @ beta)
+        if reasons is not None:
+            reasons.put(rows, inputs[:, :-1] * beta[:-1], float(beta[-1]))
 
 
-def _refit_alone(problem: _Problem, rows: np.ndarray) -> np.ndarray:
-    """Fit the remaining rows the plain way, from the solution for all rows, and predict the others."""
+def _refit_alone(problem: _Problem, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit the remaining rows the plain way, from the solution for all rows.
+
+    Returns:
+        The inputs (n, m+1) of `rows`, scaled and with a column of ones, and the coefficients (m+1,).
+    """
     keep = np.ones(len(problem.values), bool)
     keep[rows] = False
     labels, full = problem.is_positive[keep], problem.solution
     if problem.paper:
         beta = fit_logistic(problem.design[keep], labels, problem.penalty, start=full)
-        return expit(problem.design[rows] @ beta)
+        return problem.design[rows], beta
     own, scaled = standardize(problem.values[keep]), problem.scaled
     start = np.append(full[:-1] * own.scale / scaled.scale, full[-1])
     start[-1] += np.sum(full[:-1] * (own.mean - scaled.mean) / scaled.scale)
     start[:-1][own.constant] = 0.0
     beta = fit_logistic(with_intercept(own.values), labels, problem.penalty, start=start)
-    held_out = np.where(own.constant, 0.0, (problem.values[rows] - own.mean) / own.scale)
-    return expit(with_intercept(held_out) @ beta)
+    inputs = np.where(own.constant, 0.0, (problem.values[rows] - own.mean) / own.scale)
+    return with_intercept(inputs), beta

@@ -36,36 +36,35 @@ class Kind(NamedTuple):
     rules: Callable[[int], Rules]
 
 
-def write_model(path: str | Path, fields: dict[str, Any], kind: Kind | None = None) -> None:
+def write_model(path: str | Path, fields: dict[str, Any], kind: Kind) -> None:
     """Write the fields with format and version, atomically.
 
     Args:
         path: file to write.
         fields: everything but format and version.
-        kind: `LINEAR` if not given, or `NEURAL`.
+        kind: `LINEAR` or `NEURAL`.
 
     Raises:
         UsageError: a value that JSON cannot hold.
         OutputError: the file cannot be written.
     """
     try:
-        write_json(path, {"format": (kind or LINEAR).format, "version": VERSION, **fields})
+        write_json(path, {"format": kind.format, "version": VERSION, **fields})
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: `provenance` must hold plain JSON values ({error})") from error
 
 
-def read_model(path: str | Path, kind: Kind | None = None) -> dict[str, Any]:
+def read_model(path: str | Path, kind: Kind) -> dict[str, Any]:
     """Read and check the fields.
 
     Args:
         path: file that `write_model` wrote.
-        kind: `LINEAR` if not given, or `NEURAL`.
+        kind: `LINEAR` or `NEURAL`.
 
     Raises:
         DataError: missing file, no JSON, another format or version, a field that is missing or
             breaks its rule; the message names the file and the field.
     """
-    kind = kind or LINEAR
     remedy = kind.remedy
     try:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
