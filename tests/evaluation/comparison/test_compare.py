@@ -20,6 +20,7 @@ from segood.evaluation.comparison.results import ComparisonResults
 from segood.evaluation.comparison.run import RESULTS, compare
 from segood.evaluation.comparison.verify import verify
 from segood.evaluation.score_maps import read_score_map
+from segood.evaluation.smiyc import smiyc_segment_metrics
 from segood.reporting import format_comparison
 
 USABLE = ("entropy", "msp", "energy", "odin", "sml", "mahalanobis")
@@ -309,3 +310,21 @@ def test_folders_need_sizes(config: ComparisonConfig, world: WorldPaths, tmp_pat
         config, datasets={"mine": sized}, scores={"entropy": ScoreConfig()}, closed_set={}, sweep=[]
     )
     assert compare(some, tmp_path / "out").row("after/entropy", "mine").auroc.value is not None
+
+
+def test_smiyc_metrics_at_the_methods_own_threshold(
+    out: Path, config: ComparisonConfig, tmp_path: Path
+) -> None:
+    copy = copy_of(out, tmp_path)
+    datasets = {"static": dataclasses.replace(config.datasets["static"], smiyc_threshold="method")}
+    row = compare(dataclasses.replace(config, datasets=datasets), copy).row("after/msp", "static")
+    assert row.smiyc_threshold_source == row.threshold_source == "fixed by the configuration"
+    dataset = config.datasets["static"].open(".")
+    folder = copy / "anomaly_p" / "after__msp" / "static"
+    maps = [read_score_map(folder / f"{r.sample_id}.hdf5") for r in dataset.records]
+    flagged = [(m >= 0.5).astype(np.float32) for m in maps]
+    expected = smiyc_segment_metrics(
+        flagged, [s.target for s in dataset], 0.5, min_segment_size=50, min_instance_size=10
+    )
+    assert row.siou.value == expected.siou
+    assert row.f1_mean.value == expected.f1_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from segood.checks import check_choice
 from segood.data.config import DatasetConfig
@@ -40,13 +40,14 @@ class TestSet(FrameSource):
         min_segment_size: smaller predicted segments do not count in SegmentMeIfYouCan's metrics, in pixels;
             the data set's usual value where not given, as for the other two.
         min_instance_size: nor do smaller ground-truth instances.
-        smiyc_threshold: score > threshold is predicted there; the best pixel F1 on the same data where not
-            given, which is flagged in the results.
+        smiyc_threshold: score > threshold is predicted there; `method` takes the method's own threshold
+            (fixed, or from the validation split); where not given, the best pixel F1 on the same data, which
+            is flagged in the results.
     """
 
     min_segment_size: int | None = None
     min_instance_size: int | None = None
-    smiyc_threshold: float | None = None
+    smiyc_threshold: float | Literal["method"] | None = None
 
     __test__ = False  # not a test class, whatever pytest thinks
 
@@ -59,13 +60,14 @@ class TestSet(FrameSource):
         from segood.evaluation.protocols import SegmentProtocol, default_protocol
 
         segment, instance = self.min_segment_size, self.min_instance_size
+        threshold = None if self.smiyc_threshold == "method" else self.smiyc_threshold
         if segment is not None and instance is not None:
-            return SegmentProtocol(segment, instance, self.smiyc_threshold)
+            return SegmentProtocol(segment, instance, threshold)
         usual = default_protocol(self.name)
         return SegmentProtocol(
             usual.min_segment_size if segment is None else segment,
             usual.min_instance_size if instance is None else instance,
-            self.smiyc_threshold,
+            threshold,
             usual.source,
         )
 

@@ -17,7 +17,6 @@ from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.comparison.results import ClosedSetRow
 from segood.evaluation.comparison.sources import Frames
 from segood.files import atomic_path
-from segood.models.observation import observe
 from segood.progress import Progress
 
 if TYPE_CHECKING:
@@ -91,8 +90,7 @@ def _confusion(model: SegmentationModel, frames: Frames, position: int) -> np.nd
     sample = frames[position]
     target = sample.target
     assert target is not None, "checked when opened"
-    size = (target.shape[0], target.shape[1])
-    observation = observe(model, sample.image, size, working_size=frames.working_size)
+    observation = frames.observe(model, sample.image, target.shape)
     metrics = ClosedSetMetrics(model.num_classes, model.class_names)
     metrics.update(observation.logits().argmax(0).cpu().numpy(), target, name=sample.sample_id)
     return metrics.confusion

@@ -22,7 +22,7 @@ from segood.evaluation.comparison.scoring import Job
 from segood.evaluation.comparison.sources import Frames
 from segood.evaluation.map_numbers import MapFrame, measure_maps
 from segood.evaluation.meta_counts import errors_per_image, with_intervals
-from segood.evaluation.meta_numbers import meta_numbers
+from segood.evaluation.meta_numbers import MetaOutcome, meta_numbers
 from segood.evaluation.protocols import SegmentProtocol
 
 
@@ -57,6 +57,10 @@ def measure_row(job: Job, frames: Frames, protocol: SegmentProtocol, config: Com
     if empty.undefined is not None:
         return Measured(empty)
 
+    is_own = config.datasets[frames.key].smiyc_threshold == "method" and method.threshold is not None
+    if is_own:
+        protocol = dataclasses.replace(protocol, threshold=_next_below(float(method.threshold or 0.0)))
+
     def maps() -> Iterator[MapFrame]:
         for position, sample_id in enumerate(frames.sample_ids):
             yield MapFrame(job.store.score(sample_id), frames.target(position), sample_id)
@@ -79,7 +83,7 @@ def measure_row(job: Job, frames: Frames, protocol: SegmentProtocol, config: Com
         ppv=found.ppv,
         f1_mean=found.f1_mean,
         smiyc_threshold=found.smiyc_threshold,
-        smiyc_threshold_source=found.smiyc_threshold_source,
+        smiyc_threshold_source=method.threshold_source if is_own else found.smiyc_threshold_source,
         threshold=method.threshold,
         threshold_source=method.threshold_source,
         roc=found.roc,
@@ -89,6 +93,12 @@ def measure_row(job: Job, frames: Frames, protocol: SegmentProtocol, config: Com
         images=found.images,
     )
     return _with_segments(Measured(row, dict(found.draws)), job, frames, config)
+
+
+def _next_below(threshold: float) -> float:
+    """Return the largest float16 below a threshold: score > it says of stored scores what score ≥ t says."""
+    nearest = np.float16(threshold)
+    return float(nearest if float(nearest) < threshold else np.nextafter(nearest, np.float16(-np.inf)))
 
 
 def _with_segments(measured: Measured, job: Job, frames: Frames, config: ComparisonConfig) -> Measured:
@@ -105,15 +115,7 @@ def _with_segments(measured: Measured, job: Job, frames: Frames, config: Compari
     bootstrap = Bootstrap(len(frames), num_draws=config.num_draws, seed=config.seed)
     before = errors_per_image(rows, truth)
     counts = with_intervals(before, bootstrap)._asdict()
-    meta = meta_numbers(
-        rows,
-        ground_truth_per_image=truth,
-        protocol=config.meta.protocol,
-        preset=config.meta.preset,
-        classifier=config.meta.classifier,
-        probability_threshold=config.meta.probability_threshold,
-        bootstrap=bootstrap,
-    )
+    meta = _meta(rows, truth, config, bootstrap)
     measured.draws["errors_before"] = bootstrap.sums(before).sum(axis=1)
     if meta.errors_per_image is not None:
         measured.draws["errors_after"] = bootstrap.sums(meta.errors_per_image).sum(axis=1)
@@ -125,6 +127,20 @@ def _with_segments(measured: Measured, job: Job, frames: Frames, config: Compari
     return Measured(row, measured.draws, rows, truth)
 
 
+def _meta(
+    rows: pd.DataFrame, truth: dict[str, int], config: ComparisonConfig, bootstrap: Bootstrap | None
+) -> MetaOutcome:
+    return meta_numbers(
+        rows,
+        ground_truth_per_image=truth,
+        protocol=config.meta.protocol,
+        preset=config.meta.preset,
+        classifier=config.meta.classifier,
+        probability_threshold=config.meta.probability_threshold,
+        bootstrap=bootstrap,
+    )
+
+
 def measure_sweep(job: Job, frames: Frames, config: ComparisonConfig) -> list[SweepPoint]:
     """Return the errors at every threshold of the sweep, before and after meta classification."""
     stored = [job.store.frame_segments(s) for s in frames.sample_ids]
@@ -134,16 +150,7 @@ def measure_sweep(job: Job, frames: Frames, config: ComparisonConfig) -> list[Sw
     for threshold in sorted(job.thresholds):
         part = rows[rows["threshold"] == threshold].drop(columns="threshold").reset_index(drop=True)
         before = errors_per_image(part, truth).sum(axis=0)
-        meta = meta_numbers(
-            part,
-            ground_truth_per_image=truth,
-            protocol=config.meta.protocol,
-            preset=config.meta.preset,
-            classifier=config.meta.classifier,
-            probability_threshold=config.meta.probability_threshold,
-            bootstrap=None,
-        )
-        after = meta.errors_per_image
+        after = _meta(part, truth, config, None).errors_per_image
         points.append(
             SweepPoint(
                 job.method.info.key, frames.key, threshold, int(before.sum()), int(before[0]), int(before[1]),

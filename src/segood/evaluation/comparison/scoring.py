@@ -23,7 +23,6 @@ from segood.evaluation.comparison.store import FrameSegments, Store
 from segood.evaluation.comparison.tuning import half
 from segood.evaluation.gallery import GalleryFrame, load_gallery_frame, save_gallery_frame
 from segood.evaluation.segment import match_segments
-from segood.models.observation import observe
 from segood.progress import Progress
 from segood.segments import extract_segments
 from segood.types import IGNORE
@@ -86,13 +85,7 @@ def _score_frame(model: SegmentationModel, frames: Frames, position: int, jobs: 
     sample = frames[position]
     target = frames.target(position)
     scores = [j.method.score for j in jobs if j.method.score is not None]
-    observation = observe(
-        model,
-        sample.image,
-        (target.shape[0], target.shape[1]),
-        scores=scores,
-        working_size=frames.working_size,
-    )
+    observation = frames.observe(model, sample.image, target.shape, scores)
     for job in jobs:
         try:
             found, milliseconds = _timed_score(job.method, observation)
@@ -161,15 +154,13 @@ def keep_pictures(
         if not renew and _has_picture(path, frames.sample_ids[position]):
             continue
         sample = frames[position]
-        size = (sample.target.shape[0], sample.target.shape[1])  # type: ignore[union-attr]
+        assert sample.target is not None, "test sets have labels"
         maps, labels, limits = {}, {}, (0.0, 1.0)
         for key, model in models.items():
             method = main(key)
             if method is None or method.score is None or method.threshold is None:
                 continue
-            observation = observe(
-                model, sample.image, size, scores=[method.score], working_size=frames.working_size
-            )
+            observation = frames.observe(model, sample.image, sample.target.shape, [method.score])
             maps[key] = half(method.score.of(observation)).astype(np.float32)
             limits = method.score.range
             labels[key] = extract_segments(

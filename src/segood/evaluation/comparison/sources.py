@@ -6,10 +6,10 @@ In: `FrameSource`. Out: `Frames`, which reads them; targets of test sets stay in
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,12 @@ from segood.errors import DataError, UsageError
 from segood.evaluation.comparison.config import FrameSource, TestSet, ValidationConfig
 from segood.evaluation.results import DatasetInfo
 from segood.evaluation.runner import check_test_set
+from segood.models.observation import NetworkObservation, observe
+from segood.scores import Score
 from segood.types import IGNORE, IN_DISTRIBUTION, OOD, OUT_OF_DISTRIBUTION
+
+if TYPE_CHECKING:
+    from segood.models import SegmentationModel
 
 
 @dataclass
@@ -100,6 +105,23 @@ class Frames:
             f"{self.dataset.title}{split}: {len(self)} of {len(self.dataset)} frames, "
             f"network input {self.network_input}, content {self.content_hash()[:16]}"
         )
+
+    def observe(
+        self,
+        model: SegmentationModel,
+        image: np.ndarray,
+        size: tuple[int, ...],
+        scores: Iterable[Score] = (),
+    ) -> NetworkObservation:
+        """Look at one of these images with a network, at this set's size before the network.
+
+        Args:
+            model: the network.
+            image: uint8 (H,W,3).
+            size: (rows, columns) of the score maps: those of the labels.
+            scores: that will be computed.
+        """
+        return observe(model, image, (size[0], size[1]), scores=tuple(scores), working_size=self.working_size)
 
     def thinned(self, count: int) -> Frames:
         """Return at most `count` of these frames, evenly spaced."""

@@ -92,7 +92,7 @@ def fit_statistics(
     tick = progress(f"{network}: statistics", len(fitting))
     for sample in fitting:
         live = [d for d in wanted if d.undefined is None]
-        observation = _observe(live, model, sample.image, fitting, sample.image.shape[:2])
+        observation = fitting.observe(model, sample.image, sample.image.shape, _scores(live))
         for draft in live:
             draft.attempt(_update_statistics, observation, sample.target)
         tick()
@@ -131,7 +131,7 @@ def choose_on_validation(
     tick = progress(f"{network}: options", len(searched))
     for sample, target, frames in searched:
         live = [d for d in wanted if d.undefined is None]
-        observation = _observe(live, model, sample.image, frames, target.shape)
+        observation = frames.observe(model, sample.image, target.shape, _scores(live))
         for draft in live:
             draft.attempt(_count, observation, target)
         tick()
@@ -140,21 +140,14 @@ def choose_on_validation(
     tick = progress(f"{network}: thresholds", len(validation))
     for sample, target, frames in validation:
         live = [d for d in wanted if d.undefined is None and d.curve is not None]
-        observation = _observe(live, model, sample.image, frames, target.shape)
+        observation = frames.observe(model, sample.image, target.shape, _scores(live))
         for draft in live:
             draft.attempt(_update_errors, observation, target)
         tick()
 
 
-def _observe(
-    drafts: Iterable[Draft],
-    model: SegmentationModel,
-    image: np.ndarray,
-    frames: Frames,
-    size: tuple[int, ...],
-) -> Any:
-    scores = [score for d in drafts for _, score in d.candidates]
-    return observe(model, image, (size[0], size[1]), scores=scores, working_size=frames.working_size)
+def _scores(drafts: Iterable[Draft]) -> list[Score]:
+    return [score for d in drafts for _, score in d.candidates]
 
 
 def _count(draft: Draft, observation: Any, target: np.ndarray) -> None:

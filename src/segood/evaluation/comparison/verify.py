@@ -24,7 +24,6 @@ from segood.evaluation.comparison.tuning import half
 from segood.evaluation.curves import METRICS
 from segood.evaluation.report import pixel_report
 from segood.evaluation.segment import match_segments
-from segood.models.observation import observe
 from segood.progress import Progress, no_progress
 from segood.segments.components import label_components
 from segood.types import IGNORE
@@ -106,13 +105,7 @@ def _frame(
     for network, model in session.models.items():
         own = [r for r in rows if methods[r.method].info.network == network]
         scores = [m.score for r in own if (m := methods[r.method]).score is not None]
-        observation = observe(
-            model,
-            sample.image,
-            (target.shape[0], target.shape[1]),
-            scores=scores,
-            working_size=frames.working_size,
-        )
+        observation = frames.observe(model, sample.image, target.shape, scores)
         for row in own:
             what = f"{row.method} on {frames.dataset.title}, frame {sample.sample_id}"
             try:
