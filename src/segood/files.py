@@ -57,9 +57,16 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON to `path`, atomically; NaN and infinity are refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write `value` as JSON to `path`, atomically; NaN and infinity are refused.
+
+    Args:
+        path: the file.
+        value: what JSON can hold.
+        indent: spaces per level, for people; None for one line without any.
+    """
+    separators = (",", ":") if indent is None else None
+    write_text(path, json.dumps(value, indent=indent, separators=separators, allow_nan=False) + "\n")
 
 
 def file_hash(path: str | Path) -> str:

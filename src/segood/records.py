@@ -6,6 +6,7 @@ In: a file that `write_json(path, dataclasses.asdict(record))` wrote. Out: the r
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -23,7 +24,7 @@ def from_dict(cls: type[Record], raw: dict[str, Any]) -> Record:
     Raises:
         TypeError: a field is missing or unknown.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # classes can be hashed
     if not isinstance(raw, dict):
         raise TypeError(f"{cls.__name__} must be an object; got {type(raw).__name__}")
     return cls(**{name: _revived(hints.get(name), value) for name, value in raw.items()})
@@ -56,8 +57,22 @@ def read_json(cls: type[Record], path: str | Path, *, remedy: str) -> Record:
     return record
 
 
+# A record of a hundred frames holds tens of thousands of others: each class is looked at once.
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@functools.cache
+def _is_plain(hint: Any) -> bool:
+    """Tell whether JSON's own values are already of this kind: numbers, text, and lists of them."""
+    if dataclasses.is_dataclass(hint) or typing.get_origin(hint) is tuple or hint is tuple:
+        return False
+    return all(_is_plain(part) for part in typing.get_args(hint))
+
+
 def _revived(hint: Any, value: Any) -> Any:
-    if value is None or hint is None:
+    if value is None or hint is None or _is_plain(hint):
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value)

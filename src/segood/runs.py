@@ -1,7 +1,7 @@
 """Run directories: one folder that tells by itself what was run and what came out.
 
     config.yaml  environment.json  metrics.json  checkpoints/  segments.parquet  meta.json
-    evaluation.yaml  gallery/  figures/  report.html
+    evaluation.yaml  gallery/  exploration.json  exploration/  figures/  report.html
 
 `config.yaml` says how the run was started, `evaluation.yaml` what its metrics were measured with.
 
@@ -30,6 +30,7 @@ METRICS = "metrics.json"
 SEGMENTS = "segments.parquet"
 META = "meta.json"
 GALLERY = "gallery"
+EXPLORATION = "exploration"
 CHECKPOINTS = "checkpoints"
 START = f"{CHECKPOINTS}/start.safetensors"
 FINAL = f"{CHECKPOINTS}/model.safetensors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,9 @@ from segood.checks import check_unit_interval
 from segood.data.config import DatasetConfig
 from segood.errors import DataError, UsageError
 from segood.runs import CONFIG
+
+EXPLORED = tuple(round(0.05 * step, 2) for step in range(6, 20))
+"""Thresholds that the report's reader can move to, for scores in [0, 1]."""
 
 
 @dataclass
@@ -55,6 +59,8 @@ class EvaluationConfig:
         meta: false-alarm filter.
         gallery_frames: frames per data set shown in the report.
         per_image: write the pixel metrics of every frame, too (`pixels_per_image.csv`).
+        explore: thresholds that the report's reader can move to, besides `threshold`; 0.30, 0.35, … 0.95 if
+            not given, where the score lies in [0, 1], else none. An empty list leaves out the exploration.
     """
 
     datasets: dict[str, DatasetConfig] = field(default_factory=dict)
@@ -64,6 +70,7 @@ class EvaluationConfig:
     meta: MetaConfig = field(default_factory=MetaConfig)
     gallery_frames: int = 12
     per_image: bool = False
+    explore: list[float] | None = None
 
     def check(self) -> None:
         """Raise `UsageError` where a value breaks its rule."""
@@ -72,6 +79,30 @@ class EvaluationConfig:
         self.meta.check()
         if self.gallery_frames < 0:
             raise UsageError(f"`gallery_frames` must not be negative; got {self.gallery_frames}")
+        for value in self.explore or ():
+            if self.score == "entropy":
+                check_unit_interval("explore", value)
+            elif not math.isfinite(value):
+                raise UsageError(f"`explore` must hold finite numbers; got {value}")
+        if len(set(self.explore or ())) != len(self.explore or ()):
+            raise UsageError(f"`explore` must not name a threshold twice; got {self.explore}")
+
+    def explored(self, score_range: tuple[float, float]) -> list[float]:
+        """Return the thresholds that are explored, rising, `threshold` among them; none if switched off.
+
+        Args:
+            score_range: of the score.
+
+        Example:
+            >>> EvaluationConfig(threshold=0.72).explored((0.0, 1.0))[7:11]
+            [0.65, 0.7, 0.72, 0.75]
+            >>> EvaluationConfig(score="max_logit", threshold=-8.0).explored((-50.0, 50.0))
+            [-8.0]
+        """
+        if self.explore is not None:
+            return sorted({*self.explore, self.threshold}) if self.explore else []
+        grid = EXPLORED if tuple(score_range) == (0.0, 1.0) else ()
+        return sorted({*grid, self.threshold})
 
 
 def stored_evaluation(stored: Mapping[str, Any]) -> EvaluationConfig:

@@ -121,7 +121,10 @@ class ShownFrame:
         dataset, sample_id: which.
         height, width: of the gallery's picture, which outlines refer to.
         objects: OoD segments of the ground truth.
-        segments: per model, per threshold its segments.
+        segments: per model, per threshold its segments: all that touch an object, and the largest others.
+        unshown: per model, per threshold, per meta probability of `Exploration.probabilities`: how many more
+            segments there are and are kept, all of them without OoD pixel. The last entry is all of them, and
+            the only one where meta classification is undefined; empty where all segments are shown.
     """
 
     dataset: str
@@ -130,6 +133,7 @@ class ShownFrame:
     width: int
     objects: list[ShownObject]
     segments: dict[str, list[list[ShownSegment]]]
+    unshown: dict[str, list[list[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,8 @@ class Exploration:
     format: int = FORMAT
 
     def save(self, path: str | Path) -> None:
-        """Write the exploration as JSON, atomically."""
-        write_json(path, dataclasses.asdict(self))
+        """Write the exploration as compact JSON, atomically."""
+        write_json(path, dataclasses.asdict(self), indent=None)
 
     @classmethod
     def load(cls, path: str | Path) -> Exploration:

@@ -57,6 +57,7 @@ def cross_validate_rows(
     classifier: str = "linear",
     probability_threshold: float = 0.5,
     seed: int = 0,
+    explain: np.ndarray | None = None,
 ) -> CrossValidation:
     """Cross-validate the meta classifier on the segments of one model and data set.
 
@@ -64,6 +65,7 @@ def cross_validate_rows(
         rows: of the segment table; `group` holds out the rows of one `sample_id`.
         protocol, preset, classifier, probability_threshold: see `MetaConfig`.
         seed: of the neural classifier.
+        explain: (K,) bool, rows whose probability is split into contributions; see `cross_validate`.
 
     Raises:
         UsageError, UndefinedMetricError: as `segood.meta.cross_validate`.
@@ -77,6 +79,7 @@ def cross_validate_rows(
         threshold=probability_threshold,
         classifier=classifier,
         seed=seed,
+        explain=explain,
     )
 
 

@@ -53,7 +53,7 @@ class GalleryFrame:
         rows = round(height * columns / width)
         image = Image.fromarray(sample.image).resize((columns, rows), Image.Resampling.BILINEAR)
         frame = cls(sample.sample_id, height, width, np.asarray(image), np.empty((rows, columns), np.uint8))
-        return dataclasses.replace(frame, target=frame._reduce(sample.target))
+        return dataclasses.replace(frame, target=frame.reduce(sample.target))
 
     def with_models(
         self,
@@ -74,13 +74,14 @@ class GalleryFrame:
             low, high = (float(v) for v in np.quantile(np.stack(list(score_maps.values())), (0.01, 0.99)))
             high = high if high > low else low + 1.0
         scores = {
-            key: np.round(255 * np.clip((self._reduce(full) - low) / (high - low), 0, 1)).astype(np.uint8)
+            key: np.round(255 * np.clip((self.reduce(full) - low) / (high - low), 0, 1)).astype(np.uint8)
             for key, full in score_maps.items()
         }
-        reduced = {key: self._reduce(full) for key, full in labels.items()}
+        reduced = {key: self.reduce(full) for key, full in labels.items()}
         return dataclasses.replace(self, scores=scores, labels=reduced, low=low, high=high)
 
-    def _reduce(self, full: np.ndarray) -> np.ndarray:
+    def reduce(self, full: np.ndarray) -> np.ndarray:
+        """Return a map of the labels' size (H,W) at the picture's (h,w): every pixel is one of the map's."""
         rows, columns = self.target.shape
         r = (np.arange(rows) * full.shape[0]) // rows
         c = (np.arange(columns) * full.shape[1]) // columns

@@ -1,12 +1,14 @@
 """Evaluate a run directory: networks and data sets by configuration -> files in the run.
 
 In: a run directory that `segood.training.train` left, or networks by key. Out: `segments.parquet`,
-`gallery/`, `meta.json`, `evaluation.yaml`, on request `pixels_per_image.csv` and, last, `metrics.json`;
+`gallery/`, `meta.json`, `evaluation.yaml`, `exploration.json` with the segment tables of its thresholds in
+`exploration/`, on request `pixels_per_image.csv` and, last, `metrics.json`;
 older ones stay until all are there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,9 @@ from segood import runs
 from segood.errors import DataError, UndefinedMetricError, UsageError
 from segood.evaluation.config import EvaluationConfig, MetaConfig, stored_evaluation
 from segood.evaluation.describe import describe_dataset, describe_model
+from segood.evaluation.exploration import FILE as EXPLORATION_FILE
+from segood.evaluation.exploration import Exploration
+from segood.evaluation.explore import begin, explore
 from segood.evaluation.false_alarms import describe_classifier, features_of, filter_false_alarms
 from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
@@ -35,7 +40,7 @@ from segood.models.config import ModelConfig
 from segood.progress import Progress, no_progress
 
 TITLES = {"before": "before fine-tuning", "after": "after fine-tuning"}
-FILTERED = (runs.SEGMENTS, runs.META, runs.EVALUATION, runs.METRICS)
+FILTERED = (runs.SEGMENTS, runs.META, runs.EVALUATION, EXPLORATION_FILE, runs.METRICS)
 """What depends on the meta classification; the metrics come last."""
 PIXELS_PER_IMAGE = "pixels_per_image.csv"
 
@@ -83,9 +88,13 @@ def evaluate_run(
     described = {key: dataclasses.asdict(m) for key, m in models.items()}
     what = {**({"models": described} if models else {}), "data_root": str(root), **dataclasses.asdict(config)}
     description = (runs.CONFIG, runs.ENVIRONMENT) if models else ()  # a training has written its own
-    with staged(run, (*description, runs.GALLERY, PIXELS_PER_IMAGE, *FILTERED)) as folder:
+    parts = (*description, runs.GALLERY, runs.EXPLORATION, PIXELS_PER_IMAGE, *FILTERED)
+    with staged(run, parts) as folder:
+        gallery, tables = folder / runs.GALLERY, folder / runs.EXPLORATION
         measured = [
-            measure_dataset(key, item, networks, config, gallery=folder / runs.GALLERY, progress=progress)
+            measure_dataset(
+                key, item, networks, config, gallery=gallery, exploration=tables, progress=progress
+            )
             for key, item in opened.items()
         ]
         closed_results = [
@@ -116,12 +125,18 @@ def evaluate_run(
         images = [m.images for m in measured if m.images is not None]
         if images:
             write_text(folder / PIXELS_PER_IMAGE, pd.concat(images).to_csv(index=False, lineterminator="\n"))
-        tables = [m.segments for m in measured] or [empty_segments(networks)]
-        return _filter_and_save(folder, results, pd.concat(tables, ignore_index=True), config.meta)
+        rows = [m.segments for m in measured] or [empty_segments(networks)]
+        segments = pd.concat(rows, ignore_index=True)
+        begun = begin([m.swept for m in measured if m.swept is not None], config)
+        explored = None if begun is None else explore(begun, segments, tables, config.meta)
+        return _filter_and_save(folder, results, segments, config.meta, explored)
 
 
 def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
     """Repeat the meta classification of an evaluated run with another protocol or threshold.
+
+    The exploration is repeated, too; one that cannot be, because a part of it is missing or of another
+    version, is removed, since it would belong to older results.
 
     Raises:
         DataError: the run has not been evaluated.
@@ -130,10 +145,14 @@ def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
     results = RunResults.load(run / runs.METRICS)
     segments = read_segments(run)
     what = runs.read_config(run, runs.EVALUATION) if (run / runs.EVALUATION).exists() else None
+    explored = None
+    with contextlib.suppress(DataError):
+        begun = Exploration.load(run / EXPLORATION_FILE)
+        explored = explore(begun, segments, run / runs.EXPLORATION, config)
     with staged(run, FILTERED) as folder:
         if what is not None:
             runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
-        return _filter_and_save(folder, results, segments, config)
+        return _filter_and_save(folder, results, segments, config, explored)
 
 
 def read_segments(run: str | Path) -> pd.DataFrame:
@@ -152,7 +171,11 @@ def read_segments(run: str | Path) -> pd.DataFrame:
 
 
 def _filter_and_save(
-    folder: Path, results: RunResults, segments: pd.DataFrame, config: MetaConfig
+    folder: Path,
+    results: RunResults,
+    segments: pd.DataFrame,
+    config: MetaConfig,
+    explored: Exploration | None,
 ) -> RunResults:
     filtered = filter_false_alarms(segments, results.segment, config)
     meta_models = []
@@ -166,6 +189,8 @@ def _filter_and_save(
                 classifier.save(folder / runs.META)
     with atomic_path(folder / runs.SEGMENTS) as temporary:
         filtered.segments.to_parquet(temporary, index=False)
+    if explored is not None:
+        explored.save(folder / EXPLORATION_FILE)
     results = dataclasses.replace(results, segment=filtered.results, meta_models=meta_models)
     results.save(folder / runs.METRICS)
     return results

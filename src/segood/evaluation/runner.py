@@ -22,6 +22,7 @@ from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.config import EvaluationConfig
 from segood.evaluation.curves import METRICS
 from segood.evaluation.describe import describe_dataset
+from segood.evaluation.explore_frames import DatasetSweep, Swept
 from segood.evaluation.fitting import check_labels_fit
 from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
 from segood.evaluation.pixel import PixelMetrics
@@ -58,6 +59,7 @@ class Measured:
         images: one row per model and frame with its own exact pixel metrics: model, dataset, sample_id,
             num_in, num_ood, auroc, average_precision, fpr95, undefined (why the three have no value);
             None unless the configuration asks for it.
+        swept: counts at other thresholds and outlines for the report; None unless asked for.
     """
 
     dataset: DatasetInfo
@@ -65,6 +67,7 @@ class Measured:
     segment: list[SegmentResult]
     segments: pd.DataFrame
     images: pd.DataFrame | None = None
+    swept: Swept | None = None
 
 
 def measure_dataset(
@@ -74,6 +77,7 @@ def measure_dataset(
     config: EvaluationConfig,
     *,
     gallery: Path | None = None,
+    exploration: Path | None = None,
     progress: Progress = no_progress,
 ) -> Measured:
     """Run every network over every frame of one OoD test set, once.
@@ -84,6 +88,8 @@ def measure_dataset(
         models: networks by key.
         config: score and threshold.
         gallery: folder for the frames that the report shows; none are kept without it.
+        exploration: folder for the segment tables of the configuration's other thresholds; nothing is
+            explored without it.
         progress: see `segood.progress.Progress`.
 
     Raises:
@@ -100,13 +106,15 @@ def measure_dataset(
     shown = set(
         np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
     )
+    thresholds = config.explored(score.range) if exploration is not None else []
+    sweep = DatasetSweep(key, list(models), thresholds, config.threshold) if thresholds else None
     num_ground_truth = num_with_ood = 0
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
         sample = dataset[index]
         target = sample.target
         assert target is not None, "checked above"
-        keep = gallery is not None and index in shown
+        picture = GalleryFrame.start(sample) if gallery is not None and index in shown else None
         score_maps: dict[str, np.ndarray] = {}
         labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
@@ -120,12 +128,14 @@ def measure_dataset(
             match = match_segments(found.labels, target)
             metrics[model_key].update(score_map, target, name=sample.sample_id)
             tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
-            if keep:
+            if sweep is not None:
+                sweep.add(model_key, sample.sample_id, seen.logits(), found, target, picture)
+            if picture is not None:
                 score_maps[model_key], labels[model_key] = score_map, found.labels
         num_ground_truth += len(match.ground_truth)
         num_with_ood += bool((target == OUT_OF_DISTRIBUTION).any())
-        if gallery is not None and keep:
-            frame = GalleryFrame.start(sample).with_models(score_maps, labels, score.range)
+        if gallery is not None and picture is not None:
+            frame = picture.with_models(score_maps, labels, score.range)
             save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
         tick()
     rows = {m: pd.concat(frames, ignore_index=True) for m, frames in tables.items()}
@@ -135,6 +145,7 @@ def measure_dataset(
         [_segment_result(m, key, config, table, num_ground_truth) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
         _image_rows(key, metrics) if config.per_image else None,
+        sweep.finish(exploration) if sweep is not None and exploration is not None else None,
     )
 
 

@@ -127,7 +127,9 @@ def cross_validate(
     if classifier == "neural":
         probabilities = _refitted_probabilities(values, labels, folds, seed)
     else:
-        probabilities = held_out_probabilities(values, labels, folds, paper=preset == "paper", reasons=reasons)
+        probabilities = held_out_probabilities(
+            values, labels, folds, paper=preset == "paper", reasons=reasons
+        )
     share = float(labels.mean())
     return CrossValidation(
         probabilities=probabilities,

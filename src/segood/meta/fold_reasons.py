@@ -1,7 +1,7 @@
 """What each feature adds to the logit of a held-out probability.
 
-In: a fold's solution, in the coordinates it was found in. Out: contributions per feature and the intercept that
-the same fold's own classifier has, scaler included, so that their sum is the logit.
+In: a fold's solution, in the coordinates it was found in. Out: contributions per feature, and the intercept
+of the same fold's own classifier, scaler included, so that their sum is the logit.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class FoldReasons(NamedTuple):
 
     Attributes:
         rows: (R,) int64, which segments.
-        contributions: (R, m) float64, what each feature adds to the logit of the segment's probability, by the
-            classifier that was fitted without the segment's fold.
+        contributions: (R, m) float64, what each feature adds to the logit of the segment's probability, by
+            the classifier that was fitted without the segment's fold.
         intercepts: (R,) float64 of that classifier: logit = intercept + sum of the contributions.
     """
 
@@ -32,7 +32,7 @@ class FoldReasons(NamedTuple):
         return cls(rows, np.full((len(rows), num_features), np.nan), np.full(len(rows), np.nan))
 
     def put(self, rows: np.ndarray, contributions: np.ndarray, intercept: float) -> None:
-        """Fill in those of a fold's rows (n,) that are asked for; `contributions` (n, m) are of all of them."""
+        """Fill in those of a fold's rows (n,) that are asked for; `contributions` (n, m) are of all n."""
         at = np.searchsorted(self.rows, rows)
         wanted = self.asks_for(rows)
         self.contributions[at[wanted]] = contributions[wanted]
