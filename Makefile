@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test check test-long bench pins clean
+.PHONY: help demo test check test-browser test-long bench pins clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ check: $(READY)  ## the quick part: lint, format, types, import contract
 
 test: check  ## everything CI runs
 	$(PYTEST) -q -m 'not long'
+
+test-browser: $(READY)  ## the reports in the machine's own Chromium; part of test
+	$(PYTEST) -q -m 'browser and not long'
 
 test-long: check  ## the long forms too
 	$(PYTEST) -q

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from segood.cli import main
 from segood.data.synthetic import WorldPaths, write_world
+from segood.demo import DemoResult, run_demo
 from segood.models import load_model, save_model
 
 
@@ -49,3 +51,21 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         paths[key] = folder / f"{key}.safetensors"
         save_model(model, paths[key])
     return paths
+
+
+@pytest.fixture(scope="session")
+def full_demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+    """What `make demo` leaves; takes minutes."""
+    return run_demo(tmp_path_factory.mktemp("full_demo") / "demo")
+
+
+@pytest.fixture(scope="session")
+def real_run(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's run on real data, trained and evaluated; takes minutes."""
+    run = tmp_path_factory.mktemp("real") / "run"
+    weights = shared / "weights" / "espnetv2_s_2.0_city_1024x512.pth"
+    train = ("train", "--config", "espnetv2_camvid_coco", "--data_root", shared / "data", "--out", run)
+    roots = ("--model.checkpoint", weights, "--proxies.dataset.root", "coco_subset")
+    assert main([str(a) for a in (*train, *roots)]) == 0
+    assert main(["evaluate", str(run)]) == 0
+    return run

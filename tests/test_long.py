@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segood.cli import main
-from segood.demo import run_demo
+from segood.demo import DemoResult
 from segood.evaluation import PixelResult, RunResults
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -17,8 +16,8 @@ def pixel(results: RunResults, model: str, dataset: str) -> PixelResult:
     return next(p for p in results.pixel if (p.model, p.dataset) == (model, dataset))
 
 
-def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
-    results = run_demo(tmp_path / "demo").results
+def test_the_demo_shows_what_it_promises(full_demo: DemoResult) -> None:
+    results = full_demo.results
     for dataset in ("lost_and_found", "fishyscapes_static"):
         before, after = (pixel(results, model, dataset) for model in ("before", "after"))
         assert after.auroc > before.auroc  # type: ignore[operator]
@@ -30,14 +29,8 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
         assert segment.meta.after.errors < segment.before_meta.errors
 
 
-def test_the_real_run_raises_average_precision(shared: Path, tmp_path: Path) -> None:
-    run = tmp_path / "real"
-    weights = shared / "weights" / "espnetv2_s_2.0_city_1024x512.pth"
-    train = ("train", "--config", "espnetv2_camvid_coco", "--data_root", shared / "data", "--out", run)
-    roots = ("--model.checkpoint", weights, "--proxies.dataset.root", "coco_subset")
-    assert main([str(a) for a in (*train, *roots)]) == 0
-    assert main(["evaluate", str(run)]) == 0
-    results = RunResults.load(run / "metrics.json")
+def test_the_real_run_raises_average_precision(real_run: Path) -> None:
+    results = RunResults.load(real_run / "metrics.json")
     before, after = (pixel(results, model, "road_anomaly_21") for model in ("before", "after"))
     assert before.average_precision == pytest.approx(0.268, abs=5e-4)  # measured independently
     assert before.auroc == pytest.approx(0.734, abs=5e-4)

@@ -296,3 +296,13 @@ def test_an_evaluation_refuses_at_once_what_would_fail_after_hours() -> None:
     with pytest.raises(UsageError, match=r"`meta.protocol` group, or `segood meta RUN` afterwards"):
         EvaluationConfig(meta=MetaConfig("leave-one-out", classifier="neural")).check()
     EvaluationConfig(meta=MetaConfig(classifier="neural")).check()
+
+
+def test_feature_paths_stop_before_they_fit_every_segment() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(10, 30)), columns=[f"class_probability_{c}" for c in range(30)])
+    rows = rows.assign(is_false_positive=np.arange(10) % 2 == 0)
+    path = feature_path(rows, "m", "d")
+    assert path is not None
+    assert len(path.order) == 5
+    assert np.abs(path.coefficients).max() < 1

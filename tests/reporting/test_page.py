@@ -88,6 +88,19 @@ def test_page_is_well_made_for_everyone(run_dir: Path) -> None:
     assert targets <= set(page.ids)
 
 
+def test_sections_follow_the_order_of_questions(run_dir: Path) -> None:
+    page = Page(build_report(run_dir))
+    sections = [str(values["id"]) for tag, values in page.tags if tag == "section" and "id" in values]
+    assert sections == ["run", "outcome", "where", "gallery", "why", "cost", "reproduce"]
+
+
+def test_all_commands_that_made_the_run_are_given_in_order(run_dir: Path) -> None:
+    (run_dir / "environment.json").write_text('{"command": "segood train --config mine.yaml"}')
+    page = Page(build_report(run_dir))
+    text = page.text.split("How to reproduce this")[1]
+    assert text.index("segood train --config mine.yaml") < text.index("segood demo --out runs/demo --seed 0")
+
+
 def test_numbers_equal_those_of_the_results(run_dir: Path) -> None:
     page, results = Page(build_report(run_dir)), RunResults.load(run_dir / "metrics.json")
     for name in ("auroc", "average_precision", "fpr95"):

@@ -19,9 +19,9 @@ def build_parser() -> ArgumentParser:
     parser = make_parser(
         "compare",
         "Measure every score on every network and test set: pixel and segment level, before and after meta\n"
-        "classification, with bootstrap intervals. Writes results.json, table.md, table.tex, table.csv and\n"
-        "figures/ into OUT. What is there already is kept: run it again to continue or to change the table.\n"
-        "--verify RESULTS recomputes a sample of frames instead, and checks them.",
+        "classification, with bootstrap intervals. Writes results.json, table.md, table.tex, table.csv,\n"
+        "figures/ and report.html into OUT. What is there already is kept: run it again to continue or to\n"
+        "change the table. --verify RESULTS recomputes a sample of frames instead, and checks them.",
         "segood compare --config compare_espnetv2 --data_root data --out runs/compare",
     )
     add_config(parser, prefix=COMPARISONS)
@@ -40,7 +40,12 @@ def run(arguments: Namespace) -> None:
         _verify(arguments)
         return
     from segood.evaluation.comparison.run import compare
-    from segood.reporting import format_comparison, write_comparison_figures, write_comparison_tables
+    from segood.reporting import (
+        build_comparison_report,
+        format_comparison,
+        write_comparison_figures,
+        write_comparison_tables,
+    )
 
     if arguments.out is None:
         raise UsageError("`--out` is missing: the folder for tables, figures and everything they rest on")
@@ -48,12 +53,14 @@ def run(arguments: Namespace) -> None:
     out = Path(arguments.out)
     results = compare(config, out, data_root=arguments.data_root or ".", progress=progress_bar)
     tables, figures = write_comparison_tables(results, out), write_comparison_figures(out)
+    page = build_comparison_report(out)
     if arguments.json:
         say_json(dataclasses.asdict(results))
     else:
         say(format_comparison(results))
         say(f"\ntables: {', '.join(map(str, tables))}")
         say(f"figures: {len(figures)} files in {out / 'figures'}")
+        say(f"report: {page}")
 
 
 def _verify(arguments: Namespace) -> None:

@@ -96,10 +96,11 @@ def feature_path(rows: pd.DataFrame, method: str, dataset: str, limit: int = 20)
     Args:
         rows: of one method on one data set, as for `meta_numbers`.
         method, dataset: keys for the record.
-        limit: features at most, ≥ 1.
+        limit: features at most, ≥ 1; and at most half as many as there are segments, since a path that
+            fits every segment exactly has coefficients without meaning.
 
     Returns:
-        The path from "no feature" to `limit` features; None where not both kinds of segments occur.
+        The path from "no feature" to that many features; None where not both kinds of segments occur.
 
     Raises:
         UsageError: `limit` below 1, features that are not finite.
@@ -116,6 +117,7 @@ def feature_path(rows: pd.DataFrame, method: str, dataset: str, limit: int = 20)
         ranking = lars_path(features_of(rows), rows["is_false_positive"].to_numpy(bool))
     except UndefinedMetricError:
         return None
+    limit = min(limit, max(ranking.num_segments // 2, 1))
     order = list(ranking.order[:limit])
     steps = slice(0, limit + 1)
     return FeaturePath(

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from segood.lazy import attach
 
 if TYPE_CHECKING:
+    from segood.reporting.any_report import build_any_report as build_any_report
+    from segood.reporting.any_report import write_any_figures as write_any_figures
     from segood.reporting.colors import colorize as colorize
     from segood.reporting.comparison_figures import write_comparison_figures as write_comparison_figures
+    from segood.reporting.comparison_page import build_comparison_report as build_comparison_report
     from segood.reporting.comparison_table_csv import comparison_csv as comparison_csv
     from segood.reporting.comparison_table_latex import comparison_latex as comparison_latex
     from segood.reporting.comparison_table_markdown import comparison_markdown as comparison_markdown
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from segood.reporting.tables import to_markdown as to_markdown
 
 _HOMES = {
+    "build_any_report": "any_report",
+    "build_comparison_report": "comparison_page",
     "build_report": "page",
     "colorize": "colors",
     "comparison_csv": "comparison_table_csv",
@@ -37,6 +42,7 @@ _HOMES = {
     "format_table": "tables",
     "save_picture": "pictures",
     "to_markdown": "tables",
+    "write_any_figures": "any_report",
     "write_comparison_figures": "comparison_figures",
     "write_comparison_tables": "comparison_tables",
     "write_figures": "figures",

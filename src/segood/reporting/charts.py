@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from segood.evaluation.results import MetaModelInfo, PixelResult
+from segood.evaluation.results import MetaModelInfo, ModelInfo, PixelResult
 from segood.reporting.blocks import PixelBlock
 from segood.reporting.formats import metric, percent
 from segood.reporting.statistics import (
+    OperatingPoint,
     density,
     feature_words,
     has_pixels,
@@ -23,6 +24,7 @@ from segood.reporting.statistics import (
 )
 
 Figure = dict[str, Any]
+Points = dict[str, OperatingPoint]
 
 MODEL_COLORS = ("$before", "$after", "$third", "$fourth")
 MODEL_DASHES = ("dot", "solid", "dash", "dashdot")
@@ -35,8 +37,11 @@ def model_style(position: int, total: int) -> tuple[str, str]:
     return MODEL_COLORS[position % 4], MODEL_DASHES[position % 4]
 
 
-def roc_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
-    """Draw true over false positive rate per model; the marker is the operating point at `threshold`."""
+def roc_chart(block: PixelBlock, threshold: float | None, points: Points | None = None) -> Figure | None:
+    """Draw true over false positive rate per model; the marker is the operating point at `threshold`.
+
+    `points` are operating points by model key that are known better than from curve and bins.
+    """
     traces: list[dict[str, Any]] = [
         {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"color": "$grid", "width": 1},
          "hoverinfo": "skip", "showlegend": False},
@@ -54,11 +59,9 @@ def roc_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
                 "FPR %{x:.3f}<br>TPR %{y:.3f}<br>at score ≥ %{customdata:.3f}",
             )
         )
-        point = operating_point(item, threshold)
+        point = (points or {}).get(model.key) or operating_point(item, threshold)
         if point is not None:
-            traces.append(
-                _marker(point.fpr, point.tpr, model.title, style, threshold, "FPR %{x:.4f}<br>TPR %{y:.3f}")
-            )
+            traces.append(_marker(point.fpr, point.tpr, model, style, "FPR %{x:.4f}<br>TPR %{y:.3f}"))
     if len(traces) == 1:
         return None
     layout = _unit_layout("false positive rate", "true positive rate")
@@ -70,8 +73,11 @@ def roc_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
     return {"data": traces, "layout": layout}
 
 
-def pr_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
-    """Draw precision over recall per model, with the share of OoD pixels as the floor of guessing."""
+def pr_chart(block: PixelBlock, threshold: float | None, points: Points | None = None) -> Figure | None:
+    """Draw precision over recall per model, with the share of OoD pixels as the floor of guessing.
+
+    `points` as for `roc_chart`.
+    """
     traces: list[dict[str, Any]] = []
     floor = None
     for position, (model, item) in enumerate(block.rows):
@@ -88,17 +94,10 @@ def pr_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
                 "recall %{x:.3f}<br>precision %{y:.3f}<br>at score ≥ %{customdata:.3f}",
             )
         )
-        point = operating_point(item, threshold)
+        point = (points or {}).get(model.key) or operating_point(item, threshold)
         if point is not None and point.precision is not None:
             traces.append(
-                _marker(
-                    point.tpr,
-                    point.precision,
-                    model.title,
-                    style,
-                    threshold,
-                    "recall %{x:.3f}<br>precision %{y:.3f}",
-                )
+                _marker(point.tpr, point.precision, model, style, "recall %{x:.3f}<br>precision %{y:.3f}")
             )
     if floor is None:
         return None
@@ -127,14 +126,14 @@ def violin_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
     layout: dict[str, Any] = {
         "xaxis": {
             "tickvals": list(range(len(block.rows))),
-            "ticktext": [_text(model.title) for model, _ in block.rows],
+            "ticktext": [escape_text(model.title) for model, _ in block.rows],
             "range": [-0.6, len(block.rows) - 0.4],
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
         },
         "yaxis": {
-            "title": {"text": _text(score_title(block.score))},
+            "title": {"text": escape_text(score_title(block.score))},
             "range": [edges[0], edges[-1]],
             "zeroline": False,
         },
@@ -161,8 +160,8 @@ def coefficient_chart(info: MetaModelInfo, class_names: list[str]) -> Figure | N
         "type": "bar",
         "orientation": "h",
         "x": values,
-        "y": [_text(word) for word in words],
-        "customdata": [_text(name) for name, _ in ranked],
+        "y": [escape_text(word) for word in words],
+        "customdata": [escape_text(name) for name, _ in ranked],
         "marker": {"color": ["$alarm" if value > 0 else "$object" for value in values]},
         "text": [f"{value:+.2f}".replace("-", "−") for value in values],
         "textposition": "outside",
@@ -227,7 +226,7 @@ def _half_violin(
     median = {
         "x": [at], "y": [middle[2]], "mode": "markers", "legendgroup": name, "showlegend": False,
         "marker": {"color": "$card", "size": 8, "line": {"color": color, "width": 2}},
-        "hovertemplate": f"<b>{_text(model)}, {name}</b><br>median {middle[2]:.3f}"
+        "hovertemplate": f"<b>{escape_text(model)}, {name}</b><br>median {middle[2]:.3f}"
         f"<br>5–95 %: {middle[0]:.3f}–{middle[4]:.3f}<br>{total:,} pixels<extra></extra>",
     }  # fmt: skip
     return [outline, box, median]
@@ -238,20 +237,19 @@ def _curve(
 ) -> dict[str, Any]:
     color, dash = style
     return {
-        "x": x, "y": y, "customdata": thresholds, "mode": "lines", "name": _text(label),
+        "x": x, "y": y, "customdata": thresholds, "mode": "lines", "name": escape_text(label),
         "line": {"color": color, "width": 2.5, "dash": dash},
-        "hovertemplate": hover + f"<extra>{_text(label)}</extra>",
+        "hovertemplate": hover + f"<extra>{escape_text(label)}</extra>",
     }  # fmt: skip
 
 
-def _marker(
-    x: float, y: float, title: str, style: tuple[str, str], threshold: float | None, hover: str
-) -> dict[str, Any]:
+def _marker(x: float, y: float, model: ModelInfo, style: tuple[str, str], hover: str) -> dict[str, Any]:
     return {
         "x": [x], "y": [y], "mode": "markers", "showlegend": False, "cliponaxis": False,
         "marker": {"color": "$card", "size": 11, "symbol": "diamond",
                    "line": {"color": style[0], "width": 2.5}},
-        "hovertemplate": f"<b>{_text(title)} at t = {threshold:g}</b><br>{hover}<extra></extra>",
+        "meta": {"operating": model.key},
+        "hovertemplate": f"<b>{escape_text(model.title)} at t</b><br>{hover}<extra></extra>",
     }  # fmt: skip
 
 
@@ -267,6 +265,6 @@ def _line(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
             "line": {"color": "$muted", "width": 1, "dash": "dot"}}  # fmt: skip
 
 
-def _text(text: str) -> str:
+def escape_text(text: str) -> str:
     """Keep Plotly from reading names as its pseudo-HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

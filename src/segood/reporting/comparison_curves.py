@@ -60,7 +60,7 @@ def write_roc(results: ComparisonResults, dataset: ComparedDataset, folder: Path
             label = f"{metric(row.auroc.value)} {method_label(results, row.method)}"
             handles += linear.plot(x, y, **_line(styles[row.method], at), label=wrapped(label, _CHARACTERS))
             log.plot(*_right_of(_LOWEST, x, y), **_line(styles[row.method], at))
-            point = _point(row)
+            point = row_point(row)
             if point is not None:
                 _mark(linear, point.fpr, point.tpr, styles[row.method])
                 if point.fpr >= _LOWEST:
@@ -97,7 +97,7 @@ def write_pr(results: ComparisonResults, dataset: ComparedDataset, folder: Path)
             x, y, _ = thin_curve(row.pr)
             label = f"{metric(row.average_precision.value)} {method_label(results, row.method)}"
             handles += axes.plot(x, y, **_line(styles[row.method], at), label=wrapped(label, _CHARACTERS))
-            point = _point(row)
+            point = row_point(row)
             if point is not None and point.precision is not None:
                 _mark(axes, point.tpr, point.precision, styles[row.method])
         floor = max(row.num_ood / max(1, row.num_in + row.num_ood) for row in rows)
@@ -139,7 +139,8 @@ def _right_of(start: float, x: list[float], y: list[float]) -> tuple[list[float]
     return head[0] + x[below:], head[1] + y[below:]
 
 
-def _point(row: Row) -> OperatingPoint | None:
+def row_point(row: Row) -> OperatingPoint | None:
+    """Return the rates at the method's threshold, where the stored counts or curve determine them."""
     if row.distribution is None:
         return None
     pixels = PixelResult(

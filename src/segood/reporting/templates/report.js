@@ -15,7 +15,7 @@
     return `rgba(${part(1)},${part(3)},${part(5)},${alpha})`;
   }
   function resolve(value) {
-    if (typeof value === "string") return value.startsWith("$") ? color(value) : value;
+    if (typeof value === "string") return /^\$[a-z]+(\/[\d.]+)?$/.test(value) ? color(value) || value : value;
     if (Array.isArray(value)) return value.map(resolve);
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v)]));
     return value;
@@ -49,8 +49,9 @@
   function bars(chart, narrow) {
     const labels = chart.data[0].y.map((text) => wrap(text, narrow ? 24 : 54));
     const lines = Math.max(...labels.map((text) => text.split("<br>").length));
-    const row = 8 + lines * (narrow ? 13 : 14);
-    return { data: [{ ...chart.data[0], y: labels, width: 15 / row }], layout: { ...chart.layout,
+    const row = 8 + Math.max(lines * (narrow ? 13 : 14), 15 * chart.data.length);
+    const width = chart.data.length === 1 ? { width: 15 / row } : {};
+    return { data: chart.data.map((trace) => ({ ...trace, y: labels, ...width })), layout: { ...chart.layout,
       height: 110 + labels.length * row,
       yaxis: { ...chart.layout.yaxis, tickfont: { color: "$ink", size: narrow ? 10 : 12 } } } };
   }
@@ -64,42 +65,79 @@
     places.filter((p) => p.dataset.chart.startsWith("roc-")).forEach((place) => {
       charts[place.dataset.chart].layout.xaxis = { title: { text: "false positive rate" }, zeroline: false,
         ...(on ? { type: "log", range: [-5, 0], dtick: 1, exponentformat: "power" } : { range: [0, 1] }) };
-      draw(place);
     });
+    redraw(["roc"]);
+  }
+  // Charts are drawn one after the other, those in sight first, so that the page answers meanwhile.
+  const waiting = new Set();
+  function inSight(place) {
+    const box = place.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  }
+  function drawNext() {
+    const next = [...waiting].find(inSight) || [...waiting][0];
+    if (!next) return;
+    waiting.delete(next);
+    if (next.clientWidth) draw(next); // one that is hidden is drawn when it is shown
+    else next.dataset.stale = "yes";
+    if (waiting.size) setTimeout(drawNext, 0);
+  }
+  function redraw(kinds) {
+    const idle = waiting.size === 0;
+    places.filter((p) => !kinds || kinds.includes(p.dataset.chart.split("-")[0])).forEach((p) => waiting.add(p));
+    if (window.Plotly && idle && waiting.size) requestAnimationFrame(drawNext);
   }
   const places = [...document.querySelectorAll("[data-chart]")];
   if (window.Plotly) {
-    places.forEach(draw);
-    const redraw = () => places.forEach(draw);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    redraw();
+    const now = () => places.forEach(draw);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", now);
     document.getElementById("log-fpr")?.addEventListener("change", (event) => logarithmic(event.target.checked));
-    addEventListener("beforeprint", () => { root.classList.add("printing"); redraw(); });
-    addEventListener("afterprint", () => { root.classList.remove("printing"); redraw(); });
+    addEventListener("beforeprint", () => { root.classList.add("printing"); now(); });
+    addEventListener("afterprint", () => { root.classList.remove("printing"); now(); });
+    window.segoodReport = { charts, redraw };
   }
 
   document.getElementById("large")?.addEventListener("change", (event) => {
     document.getElementById("gallery").classList.toggle("large", event.target.checked);
   });
 
-  // Pictures enlarge in a dialog; arrow keys walk through all of them.
+  // Pictures enlarge in a dialog, with the shapes that lie over them; arrow keys walk through those that are shown.
   const viewer = document.getElementById("viewer");
-  const buttons = [...document.querySelectorAll(".zoom")];
-  let shown = 0;
-  function show(index) {
-    shown = (index + buttons.length) % buttons.length;
-    const picture = buttons[shown].querySelector("img");
-    viewer.querySelector("img").src = picture.src;
-    viewer.querySelector("img").alt = picture.alt;
+  let shown = null;
+  const buttons = () => [...document.querySelectorAll("button.zoom")].filter((button) => button.offsetParent);
+  function partsOf(button) {
+    const figure = button.closest("figure");
+    return { picture: figure.querySelector("img"), shapes: figure.querySelector("svg.overlay") };
+  }
+  function enlarge(button) {
+    shown = button;
+    const { picture, shapes } = partsOf(button);
+    const stage = viewer.querySelector(".stage"), large = document.createElement("img");
+    Object.assign(large, { src: picture.src, alt: picture.alt });
+    stage.style.setProperty("--ratio", picture.width / picture.height);
+    stage.replaceChildren(large, ...(shapes ? [inert(shapes.cloneNode(true))] : []));
     viewer.querySelector("p").textContent = picture.alt;
     if (!viewer.open) viewer.showModal();
   }
-  buttons.forEach((button, index) => button.addEventListener("click", () => show(index)));
+  function inert(shapes) {
+    shapes.setAttribute("aria-hidden", "true");
+    shapes.querySelectorAll("[tabindex]").forEach((one) => ["tabindex", "role", "aria-label"].forEach((name) => one.removeAttribute(name)));
+    shapes.querySelectorAll("pattern").forEach((one) => { one.id = `large-${one.id}`; one.setAttribute("patternTransform", "rotate(45) scale(0.5)"); });
+    shapes.querySelectorAll(".shape").forEach((one) => { one.style.fill = one.style.fill.replace("#hatch", "#large-hatch"); });
+    return shapes;
+  }
+  function move(step) {
+    const all = buttons();
+    enlarge(all[(all.indexOf(shown) + step + all.length) % all.length]);
+  }
+  document.addEventListener("click", (event) => { const button = event.target.closest("button.zoom"); if (button) enlarge(button); });
   viewer.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowRight") show(shown + 1);
-    if (event.key === "ArrowLeft") show(shown - 1);
+    if (event.key === "ArrowRight") move(1);
+    if (event.key === "ArrowLeft") move(-1);
   });
   viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
-  viewer.addEventListener("close", () => buttons[shown].focus());
+  viewer.addEventListener("close", () => shown.focus());
 
   document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copy);

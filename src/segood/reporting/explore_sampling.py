@@ -1,0 +1,41 @@
+"""Which frames of a large gallery a page shows.
+
+In: `.npz` files per data set. Out: as many as fit, evenly over all of them, so that no part of a data set is
+missing; and what the files are called inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+MAX_FRAMES = 100
+
+
+def sample_frames(paths: dict[str, list[Path]], limit: int = MAX_FRAMES) -> dict[str, list[Path]]:
+    """Return at most `limit` of the files, evenly over all of them, per data set.
+
+    Example:
+        >>> sample_frames({"a": [Path("0"), Path("1"), Path("2")]}, 2)["a"] == [Path("0"), Path("2")]
+        True
+    """
+    everything = [(dataset, path) for dataset, files in paths.items() for path in files]
+    if len(everything) > limit:
+        places = np.unique(np.linspace(0, len(everything) - 1, limit).round().astype(int))
+        everything = [everything[i] for i in places]
+    chosen: dict[str, list[Path]] = {}
+    for dataset, path in everything:
+        chosen.setdefault(dataset, []).append(path)
+    return chosen
+
+
+def sample_ids(paths: dict[str, list[Path]]) -> list[tuple[str, str]]:
+    """Return (data set, sample id) of the files that can be read."""
+    found = []
+    for dataset, files in paths.items():
+        for path in files:
+            with contextlib.suppress(OSError, KeyError, ValueError), np.load(path) as stored:
+                found.append((dataset, str(stored["sample_id"])))
+    return found
