@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from segood.files import write_json
 from segood.records import read_json
@@ -82,7 +83,7 @@ class ShownSegment:
     Attributes:
         segment: id at this threshold (1..K in row-major order of first pixels).
         outline: closed polygons `[[row, col], ...]` in pixels of the gallery frame, holes included; filled
-            by the even-odd rule.
+            by the even-odd rule. Empty where there is no room for it: the segment counts and is not drawn.
         area: in pixels of the labels.
         is_false_positive: it contains no OoD pixel.
         ground_truth: ids of the frame's OoD segments that it touches.
@@ -162,7 +163,11 @@ class Exploration:
 
     def save(self, path: str | Path) -> None:
         """Write the exploration as compact JSON, atomically."""
-        write_json(path, dataclasses.asdict(self), indent=None)
+        plain = dataclasses.asdict(self)
+        for frame in plain["frames"]:
+            for steps in frame["segments"].values():
+                steps[:] = [[_without_defaults(segment) for segment in shown] for shown in steps]
+        write_json(path, plain, indent=None)
 
     @classmethod
     def load(cls, path: str | Path) -> Exploration:
@@ -172,3 +177,15 @@ class Exploration:
             DataError: the file is missing, not JSON, or not of this format.
         """
         return read_json(cls, path, remedy="run `segood evaluate` again")
+
+
+def _without_defaults(segment: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what `load` fills in by itself: there may be tens of thousands of segments."""
+    return {key: value for key, value in segment.items() if value not in (None, []) or key in _NEEDED}
+
+
+_NEEDED = frozenset(
+    item.name
+    for item in dataclasses.fields(ShownSegment)
+    if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+)

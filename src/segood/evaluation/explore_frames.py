@@ -118,7 +118,7 @@ class DatasetSweep:
             if step != self._own:
                 self._tables[model][step].add(sample_id, here.features, touched)
             if picture is not None:
-                shown.append(draw_segments(here, touched, picture))
+                shown.append(draw_segments(here, touched, picture, coarse=step != self._own))
         if picture is not None:
             self._frames[sample_id].segments[model] = shown
 

@@ -63,7 +63,7 @@ def explained(
     """Return drawn segments with their probability and the reasons for it.
 
     Args:
-        shown: segments of one frame at one threshold.
+        shown: segments of one frame at one threshold; those without outline get no reasons.
         row_of: by segment id its row.
         held_out: of all rows.
         most: contributions told per segment, largest magnitude first.
@@ -79,7 +79,7 @@ def _explained(segment: ShownSegment, row: int, held_out: HeldOut, most: int) ->
         return bare
     probability = float(held_out.probabilities[row])
     reasons = held_out.reasons
-    if reasons is None or held_out.values is None:
+    if reasons is None or held_out.values is None or not bare.outline:
         return dataclasses.replace(bare, probability=_rounded(probability))
     at = int(np.searchsorted(reasons.rows, row))
     parts, intercept = reasons.contributions[at], round(float(reasons.intercepts[at]), _DIGITS)

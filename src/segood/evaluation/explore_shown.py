@@ -1,8 +1,9 @@
 """Which segments of the gallery's frames the report draws, and how.
 
 In: segments of a frame at one threshold, the gallery's picture of it. Out: `ShownSegment` and `ShownObject`
-with outlines in pixels of the picture. Segments that touch an object are always drawn; of the others the
-largest: at most `MOST_SHOWN` per frame and threshold, and as many as `BUDGET` allows over all frames.
+with outlines in pixels of the picture. Of segments that touch an object and of the others the largest are
+drawn, per frame and threshold as many of each as `BUDGET` allows over all frames; of the others `MOST_SHOWN`
+at most. The rest of the former is there without outline, since it tells which objects are found.
 """
 
 from __future__ import annotations
@@ -23,21 +24,27 @@ MOST_SHOWN = 200
 """Segments without OoD pixel drawn per network, frame and threshold at most: the largest."""
 
 BUDGET = (2_500_000, 3_000_000)
-"""Characters that all drawn segments may take: at the run's own threshold, and at all others together."""
+"""Characters that all segments may take: at the run's own threshold, and at all others together.
+
+Half of them are for those with an outline, however many others touch an object and cannot be left out.
+"""
 
 CONTRIBUTIONS = (8, 3)
 """Features told per segment, likewise."""
 
-_RECORD, _CONTRIBUTION = 190, 75  # characters of a segment without outline, and of one contribution
+_RECORD, _CONTRIBUTION, _BRIEF = 190, 75, 100  # characters: without outline; one more; without reasons, too
 
 
-def draw_segments(found: Segments, touched: Sequence[list[int]], picture: GalleryFrame) -> list[ShownSegment]:
+def draw_segments(
+    found: Segments, touched: Sequence[list[int]], picture: GalleryFrame, *, coarse: bool = False
+) -> list[ShownSegment]:
     """Draw the segments of a frame: those that touch an object, and the largest others.
 
     Args:
         found: K segments at the labels' size.
         touched: per segment the ground-truth segments it shares pixels with.
         picture: of the gallery; only its size matters.
+        coarse: simplify outlines more.
 
     Returns:
         Drawn segments by rising id, without probability.
@@ -52,6 +59,7 @@ def draw_segments(found: Segments, touched: Sequence[list[int]], picture: Galler
         picture.reduce(found.labels),
         (chosen + 1).tolist(),
         {k + 1: tuple(centers[k]) for k in chosen.tolist()},
+        coarse=coarse,
     )
     return [
         ShownSegment(k + 1, outlines[k + 1], int(areas[k]), not touched[k], touched[k])
@@ -72,14 +80,14 @@ def draw_objects(truth: np.ndarray, picture: GalleryFrame) -> list[ShownObject]:
 
 
 def within_budget(frames: Sequence[ShownFrame], own: int) -> list[ShownFrame]:
-    """Leave out the smallest segments without OoD pixel until what is drawn fits `BUDGET`.
+    """Leave out the smallest segments until what is drawn fits `BUDGET`, where that is possible.
 
     Args:
         frames: of all data sets.
         own: index of the run's own threshold.
 
     Returns:
-        The frames; what fits already, or was cut before, stays as it is.
+        The frames. Segments that touch an object are still there, the smallest without outline.
     """
     limits = [_most_per_list(frames, own, others) for others in (False, True)]
     return [
@@ -95,24 +103,34 @@ def within_budget(frames: Sequence[ShownFrame], own: int) -> list[ShownFrame]:
 
 
 def _most_per_list(frames: Sequence[ShownFrame], own: int, others: bool) -> int:
-    """Return the number of false alarms per frame and threshold up to which all fit."""
-    costs = np.zeros(MOST_SHOWN + 1)  # by rank; rank 0: segments that touch an object, and are always drawn
-    fixed = _RECORD + CONTRIBUTIONS[others] * _CONTRIBUTION
+    """Return the number of segments of each kind, per frame and threshold, up to which all fit."""
+    ranks, costs, always = [0], [0], 0
     for frame in frames:
         for steps in frame.segments.values():
             for step, shown in enumerate(steps):
                 if (step != own) == others:
                     for rank, segment in _ranked(shown):
-                        costs[rank] += fixed + len(json.dumps(segment.outline, separators=(",", ":")))
-    return int(np.searchsorted(costs.cumsum(), BUDGET[others], side="right")) - 1
+                        brief = 0 if segment.is_false_positive else _BRIEF
+                        always += brief
+                        outline = len(json.dumps(segment.outline, separators=(",", ":")))
+                        full = _RECORD + CONTRIBUTIONS[others] * _CONTRIBUTION + outline
+                        ranks.append(rank)
+                        costs.append(full - brief if segment.outline else 0)
+    room = max(BUDGET[others] - always, BUDGET[others] / 2)
+    return int(np.searchsorted(np.bincount(ranks, costs).cumsum(), room, side="right")) - 1
 
 
 def _ranked(shown: Sequence[ShownSegment]) -> list[tuple[int, ShownSegment]]:
-    """Return false alarms by falling area with ranks from 1, all others with rank 0."""
-    alarms = sorted((s for s in shown if s.is_false_positive), key=lambda s: (-s.area, s.segment))
-    return [(0, s) for s in shown if not s.is_false_positive] + list(enumerate(alarms, start=1))
+    """Return segments with their ranks from 1 by falling area, each kind for itself."""
+    by_area = sorted(shown, key=lambda segment: (-segment.area, segment.segment))
+    kinds = [[s for s in by_area if s.is_false_positive is kind] for kind in (False, True)]
+    return [pair for kind in kinds for pair in enumerate(kind, start=1)]
 
 
 def _largest(shown: Sequence[ShownSegment], most: int) -> list[ShownSegment]:
-    kept = [segment for rank, segment in _ranked(shown) if rank <= max(most, 0)]
+    kept = [
+        segment if rank <= most else dataclasses.replace(segment, outline=[])
+        for rank, segment in _ranked(shown)
+        if rank <= most or not segment.is_false_positive
+    ]
     return sorted(kept, key=lambda segment: segment.segment)

@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Int32
 from scipy.ndimage import find_objects
 
-TOLERANCES = (0.7, 0.4)
-"""Pixels that a simplified outline may leave the true one by; the first that keeps `LEAST_COVER` is taken."""
-LEAST_COVER = 0.99
+TOLERANCES = {False: (0.7, 0.4), True: (1.5, 1.0, 0.7, 0.4)}
+"""Pixels that a simplified outline, fine or coarse, may leave the true one by; the first that covers enough
+is taken."""
+LEAST_COVER = {False: 0.99, True: 0.95}
+"""Share of a segment's pixels that its outline, fine or coarse, covers."""
 FEW_PIXELS = 5
 """A segment of fewer pixels is shown as a box one pixel wider than it is, so that it can be clicked."""
 
@@ -27,6 +29,8 @@ def outline_segments(
     labels: Int32[np.ndarray, "h w"],
     chosen: Iterable[int],
     centers: Mapping[int, tuple[float, float]] | None = None,
+    *,
+    coarse: bool = False,
 ) -> dict[int, Polygons]:
     """Draw the outlines of some segments.
 
@@ -35,6 +39,7 @@ def outline_segments(
         chosen: ids.
         centers: (row, col) of segments, in pixels of `labels`: a segment without any pixel there, because the
             picture is smaller than what it was found in, gets a box around this point, else no polygon.
+        coarse: take half the points, see `LEAST_COVER`.
 
     Returns:
         By id its polygons; holes are polygons, too (even-odd rule).
@@ -50,7 +55,7 @@ def outline_segments(
     for key in chosen:
         box = boxes[key - 1] if key <= len(boxes) else None
         if box is not None:
-            found[key] = _outline(labels[box] == key, box, labels.shape)
+            found[key] = _outline(labels[box] == key, box, labels.shape, coarse)
         elif centers is not None:
             row, col = (round(float(v)) for v in centers[key])
             found[key] = [_box(row, row, col, col, labels.shape)]
@@ -66,17 +71,19 @@ def fill_outline(outline: Polygons, shape: tuple[int, int]) -> Bool[np.ndarray, 
     return canvas.astype(bool)
 
 
-def _outline(mask: Bool[np.ndarray, "h w"], box: tuple[slice, slice], shape: tuple[int, ...]) -> Polygons:
+def _outline(
+    mask: Bool[np.ndarray, "h w"], box: tuple[slice, slice], shape: tuple[int, ...], coarse: bool
+) -> Polygons:
     top, left = box[0].start, box[1].start
     pixels = int(np.count_nonzero(mask))
     if pixels < FEW_PIXELS:
         return [_box(top, box[0].stop - 1, left, box[1].stop - 1, shape)]
     contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    for tolerance in TOLERANCES:
+    for tolerance in TOLERANCES[coarse]:
         simple = [cv2.approxPolyDP(c, tolerance, closed=True) for c in contours]
         canvas = np.zeros(mask.shape, np.uint8)
         cv2.fillPoly(canvas, simple, 1)
-        if np.count_nonzero(canvas[mask]) >= LEAST_COVER * pixels:
+        if np.count_nonzero(canvas[mask]) >= LEAST_COVER[coarse] * pixels:
             break
     else:
         simple = [cv2.approxPolyDP(c, 0.0, closed=True) for c in contours]
