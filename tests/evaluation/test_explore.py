@@ -388,6 +388,8 @@ def test_only_the_largest_false_alarms_are_drawn_where_there_is_little_room(
     ]
     frame = ShownFrame("d", "a", 8, 8, [], {"m": [shown, shown]})
     assert within_budget([frame], 0) == [frame]
+    alone = ShownFrame("d", "a", 8, 8, [], {"m": [shown[:1], []]})
+    assert within_budget([alone], 0) == [alone]
     # 100 characters for each that touches an object; with outline and reasons 440 or so:
     # 100 + 440 + 440 for one of each kind and the other one without outline
     monkeypatch.setattr(explore_shown, "BUDGET", (10**6, 1100))

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 from segood.evaluation.exploration import ShownFrame, ShownObject, ShownSegment
 from segood.evaluation.gallery import GalleryFrame
-from segood.evaluation.outlines import outline_segments
+from segood.evaluation.outlines import coarsen_outline, outline_segments
 from segood.segments import Segments
 
 MOST_SHOWN = 200
@@ -28,6 +30,9 @@ BUDGET = (2_500_000, 3_000_000)
 
 Half of them are for those with an outline, however many others touch an object and cannot be left out.
 """
+
+ENOUGH, COARSER = 4, (0.0, 3.0, 8.0)
+"""Where fewer segments than this would have an outline per frame, outlines may move by more pixels."""
 
 CONTRIBUTIONS = (8, 3)
 """Features told per segment, likewise."""
@@ -89,35 +94,60 @@ def within_budget(frames: Sequence[ShownFrame], own: int) -> list[ShownFrame]:
     Returns:
         The frames. Segments that touch an object are still there, the smallest without outline.
     """
-    limits = [_most_per_list(frames, own, others) for others in (False, True)]
+    for others in (False, True):
+        steps = [step for step in range(_num_steps(frames)) if (step != own) == others]
+        for tolerance in COARSER:
+            smaller = _each(frames, steps, _coarser, tolerance)
+            most = _most_per_list(smaller, steps, others)
+            if most >= ENOUGH:
+                break
+        frames = _each(smaller, steps, _largest, most)
+    return list(frames)
+
+
+def _num_steps(frames: Sequence[ShownFrame]) -> int:
+    return max((len(steps) for frame in frames for steps in frame.segments.values()), default=0)
+
+
+def _each(
+    frames: Sequence[ShownFrame],
+    steps: Collection[int],
+    change: Callable[[Sequence[ShownSegment], Any], list[ShownSegment]],
+    value: float,
+) -> list[ShownFrame]:
+    """Return frames with changed segments at some thresholds."""
     return [
         dataclasses.replace(
             frame,
             segments={
-                model: [_largest(shown, limits[step != own]) for step, shown in enumerate(steps)]
-                for model, steps in frame.segments.items()
+                model: [change(shown, value) if step in steps else shown for step, shown in enumerate(lists)]
+                for model, lists in frame.segments.items()
             },
         )
         for frame in frames
     ]
 
 
-def _most_per_list(frames: Sequence[ShownFrame], own: int, others: bool) -> int:
+def _coarser(shown: Sequence[ShownSegment], tolerance: float) -> list[ShownSegment]:
+    if not tolerance:
+        return list(shown)
+    return [dataclasses.replace(s, outline=coarsen_outline(s.outline, tolerance)) for s in shown]
+
+
+def _most_per_list(frames: Sequence[ShownFrame], steps: Collection[int], others: bool) -> int:
     """Return the number of segments of each kind, per frame and threshold, up to which all fit."""
     ranks, costs, always = [0], [0], 0
-    for frame in frames:
-        for steps in frame.segments.values():
-            for step, shown in enumerate(steps):
-                if (step != own) == others:
-                    for rank, segment in _ranked(shown):
-                        brief = 0 if segment.is_false_positive else _BRIEF
-                        always += brief
-                        outline = len(json.dumps(segment.outline, separators=(",", ":")))
-                        full = _RECORD + CONTRIBUTIONS[others] * _CONTRIBUTION + outline
-                        ranks.append(rank)
-                        costs.append(full - brief if segment.outline else 0)
+    lists = [lists[step] for frame in frames for lists in frame.segments.values() for step in steps]
+    for rank, segment in (pair for shown in lists for pair in _ranked(shown)):
+        brief = 0 if segment.is_false_positive else _BRIEF
+        full = _RECORD + CONTRIBUTIONS[others] * _CONTRIBUTION
+        full += len(json.dumps(segment.outline, separators=(",", ":")))
+        always += brief
+        ranks.append(rank)
+        costs.append(full - brief if segment.outline else 0)
     room = max(BUDGET[others] - always, BUDGET[others] / 2)
-    return int(np.searchsorted(np.bincount(ranks, costs).cumsum(), room, side="right")) - 1
+    total = np.bincount(ranks, costs).cumsum()
+    return sys.maxsize if total[-1] <= room else int(np.searchsorted(total, room, side="right")) - 1
 
 
 def _ranked(shown: Sequence[ShownSegment]) -> list[tuple[int, ShownSegment]]:

@@ -64,6 +64,27 @@ def outline_segments(
     return found
 
 
+def coarsen_outline(outline: Polygons, tolerance: float) -> Polygons:
+    """Simplify an outline further, where there is little room for it.
+
+    Args:
+        outline: polygons.
+        tolerance: pixels that a polygon may move by; those that enclose less than its square are left out,
+            the largest one excepted.
+
+    Example:
+        >>> coarsen_outline([[[0, 0], [9, 1], [20, 0], [20, 20], [0, 20]], [[5, 5], [5, 6], [6, 6]]], 2)
+        [[[0, 0], [20, 0], [20, 20], [0, 20]]]
+    """
+    arrays = [np.array(polygon, np.int32)[:, None] for polygon in outline]
+    areas = [cv2.contourArea(array) for array in arrays]
+    least = min(tolerance**2, max(areas, default=0.0))
+    kept = [array for array, area in zip(arrays, areas, strict=True) if area >= least]
+    simple = [cv2.approxPolyDP(array, tolerance, closed=True) for array in kept]
+    # What is as small as the tolerance would vanish, and has few points anyway.
+    return [(new if len(new) > 2 else old)[:, 0].tolist() for new, old in zip(simple, kept, strict=True)]
+
+
 def fill_outline(outline: Polygons, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Return the pixels (h,w) that an outline covers, its own line included."""
     canvas = np.zeros(shape, np.uint8)

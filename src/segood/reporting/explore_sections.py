@@ -5,11 +5,13 @@ In: results and parts of a run. Out: lists of entries for the template; figures 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pandas as pd
 
 from segood.errors import SegoodError
+from segood.evaluation.comparison.results import FeaturePath
 from segood.evaluation.exploration import Exploration
 from segood.evaluation.meta_transfer import feature_path
 from segood.evaluation.results import ClosedSetResult, RunResults
@@ -25,6 +27,9 @@ Charts = dict[str, Figure]
 Entries = list[dict[str, Any]]
 PATH_FEATURES = 12
 """Steps of the least-angle regression that are drawn."""
+LARGEST_COEFFICIENT = 10.0
+"""Above, per standard deviation of a feature and for a target of 0 or 1, features that add up to one another
+cancel out and the path says nothing any more."""
 
 
 def curves(
@@ -113,15 +118,40 @@ def feature_paths(results: RunResults, segments: pd.DataFrame | None, charts: Ch
             path = feature_path(rows, last.key, dataset.key, limit=PATH_FEATURES) if len(rows) else None
         except (SegoodError, TypeError, ValueError):
             continue  # columns of an older version; the page does without
-        if path is None or not path.order:
+        whole = path
+        path = readable_part(whole) if whole is not None else None
+        if whole is None or path is None or not path.order:
             continue
         name = f"lars-{len(found)}"
         charts[name] = path_chart(path, last.class_names)
         words = [feature_words(feature, last.class_names) for feature in path.order]
         final = [values[-1] for values in path.coefficients]
         order = list(zip(words, path.order, final, strict=True))
-        found.append({"id": name, "dataset": dataset, "model": last, "path": path, "order": order})
+        found.append({"id": name, "dataset": dataset, "model": last, "path": path, "order": order,
+                      "is_cut": path is not whole})  # fmt: skip
     return found
+
+
+def readable_part(path: FeaturePath) -> FeaturePath:
+    """Return the path up to where features that add up to one another make its coefficients explode.
+
+    Example:
+        >>> path = FeaturePath("m", "d", 9, 3, ["a", "b"], [2.0, 1.0, 0.5], [[0, 1, 1e12], [0, 0, -1e12]])
+        >>> readable_part(path).order, readable_part(path).coefficients
+        (['a'], [[0, 1]])
+    """
+    steps = range(len(path.alphas))
+    largest = [max((abs(values[k]) for values in path.coefficients), default=0.0) for k in steps]
+    last = next((k for k in steps if largest[k] > LARGEST_COEFFICIENT), len(path.alphas))
+    if last == len(path.alphas):
+        return path
+    entered = last - 1
+    return dataclasses.replace(
+        path,
+        order=path.order[:entered],
+        alphas=path.alphas[:last],
+        coefficients=[values[:last] for values in path.coefficients[:entered]],
+    )
 
 
 def _per_class(rows: tuple[tuple[Any, ClosedSetResult], ...]) -> list[tuple[str, list[float | None]]]:

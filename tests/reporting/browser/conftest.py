@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +37,8 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
-LOADS = pytest.StashKey[list[str]]()
+LOADS = pytest.StashKey[dict[str, list[float]]]()
+"""Seconds to the load event of every page that was opened, by its path."""
 
 
 @pytest.fixture(scope="session")
@@ -53,15 +55,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(
-    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[..., OpenedPage]]:
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., OpenedPage]]:
     """Open files; what they asked of the network and what they complained of must be nothing at the end."""
     opened: list[OpenedPage] = []
 
     def open_page(path: Path, **options: Any) -> OpenedPage:
         page = OpenedPage.open(browser, path, **options)
         opened.append(page)
+        loads = request.config.stash.setdefault(LOADS, {})
+        loads.setdefault(f"{path.parent.name}/{path.name}", []).append(page.seconds_to_load())
         return page
 
     yield open_page
@@ -70,7 +72,7 @@ def open_page(
         folder = Path(tempfile.mkdtemp(prefix="segood-browser-"))
         for number, page in enumerate(opened):
             with contextlib.suppress(PlaywrightError):  # the failure itself is what is told
-                page.page.screenshot(path=folder / f"{number}.png", full_page=True)
+                page.photograph(folder / f"{number}.png")
         request.node.add_report_section("teardown", "screenshots", f"pages as they were: {folder}")
     for page in opened:
         page.page.context.close()
@@ -88,8 +90,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    for line in config.stash.get(LOADS, []):
-        terminalreporter.write_line(line)
+    for name, seconds in config.stash.get(LOADS, {}).items():
+        middle = statistics.median(seconds)
+        terminalreporter.write_line(f"{name} opens in {middle:.2f} s (median of {len(seconds)})")
 
 
 @pytest.fixture(scope="session")

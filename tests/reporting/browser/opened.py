@@ -156,6 +156,11 @@ class OpenedPage:
             for node in item["nodes"][:5]
         ]
 
+    def photograph(self, path: Path) -> None:
+        """Write a picture of the whole page, also of what a browser leaves out until it comes into view."""
+        self.page.add_style_tag(content="* { content-visibility: visible !important; }")
+        self.page.screenshot(path=path, full_page=True)
+
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than its window."""
         script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -257,6 +257,25 @@ def test_layer_and_networks_of_the_gallery(page: OpenedPage) -> None:
     assert pictures() == ["after segments", "before segments"]
 
 
+def test_axes_and_scores_of_the_charts(page: OpenedPage) -> None:
+    for chart in ("violin-0", "roc-0"):
+        page.page.locator(f"#{chart}").scroll_into_view_if_needed()
+        page.wait_for(f"document.getElementById('{chart}').dataset.drawn === 'yes'")
+    page.press("#log-fpr", "Space")
+    eventually(lambda: page.page.evaluate("document.getElementById('roc-0').layout.xaxis.type"), "log")
+    score = page.page.locator("#violin-score").input_value()
+    page.page.locator("#violin-0").scroll_into_view_if_needed()
+    page.press("#violin-score", "ArrowDown")
+    assert page.page.locator("#violin-score").input_value() != score
+    eventually(lambda: {key.split("/")[1] for key in drawn_methods(page, "violin-0")} == {score}, False)
+
+
+def test_the_command_is_copied_or_selected(page: OpenedPage) -> None:
+    page.press("#copy-command", "Enter")
+    eventually(lambda: page.words("#copy-command") in ("Copied", "Selected"), True)
+    eventually(lambda: page.words("#copy-command"), "Copy")
+
+
 def test_keyboard_reaches_every_control(page: OpenedPage) -> None:
     assert page.not_reached_by_tab() == []
 
@@ -265,7 +284,7 @@ def test_keyboard_reaches_every_control(page: OpenedPage) -> None:
 def test_looks(open_page: Open, compared: Path, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
     page = open_page(compared / "report.html", size=size, dark=dark)
     picture = tmp_path / f"comparison_{size[0]}_{'dark' if dark else 'light'}.png"
-    page.page.screenshot(path=picture, full_page=True)
+    page.photograph(picture)
     assert page.overflow() <= 0, picture
     with Image.open(picture) as image:
         grey = image.convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))

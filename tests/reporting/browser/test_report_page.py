@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage
+from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
 
 from segood.reporting import build_report
 
@@ -31,6 +31,14 @@ def test_keyboard_reaches_every_control(report: OpenedPage) -> None:
     assert report.not_reached_by_tab() == []
 
 
+def test_the_command_is_copied_or_selected(report: OpenedPage) -> None:
+    button = report.page.locator("[data-copy]").first
+    button.focus()
+    report.page.keyboard.press("Enter")
+    eventually(lambda: button.inner_text() in ("Copied", "Selected"), True)
+    eventually(button.inner_text, "Copy")
+
+
 @pytest.mark.parametrize(("size", "dark"), [(DESKTOP, False), (DESKTOP, True), (PHONE, False)])
 def test_looks(
     open_page: Open, evaluated_run: Path, tmp_path: Path, size: tuple[int, int], dark: bool
@@ -38,7 +46,7 @@ def test_looks(
     page = open_page(evaluated_run / "report.html", size=size, dark=dark)
     page.wait_for(f"document.documentElement.dataset.ready === 'yes' && {ALL_DRAWN}")
     picture = tmp_path / f"report_{size[0]}_{'dark' if dark else 'light'}.png"
-    page.page.screenshot(path=picture, full_page=True)
+    page.photograph(picture)
     assert page.overflow() <= 0, picture
     with Image.open(picture) as image:
         grey = image.convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))

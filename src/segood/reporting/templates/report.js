@@ -86,11 +86,18 @@
     const idle = waiting.size === 0;
     places.filter((p) => !kinds || kinds.includes(p.dataset.chart.split("-")[0])).forEach((p) => waiting.add(p));
     if (window.Plotly && idle && waiting.size) requestAnimationFrame(drawNext);
+    if (!window.Plotly) waiting.clear(); // everything is drawn as soon as it is there
   }
   const places = [...document.querySelectorAll("[data-chart]")];
-  if (window.Plotly) {
+  function startPlotly() {
+    const run = document.createElement("script");
+    run.textContent = document.getElementById("plotly").textContent;
+    document.head.append(run);
     redraw();
-    const now = () => places.forEach(draw);
+  }
+  if (places.length) {
+    addEventListener("load", () => setTimeout(startPlotly, 0));
+    const now = () => window.Plotly && places.forEach(draw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", now);
     document.getElementById("log-fpr")?.addEventListener("change", (event) => logarithmic(event.target.checked));
     addEventListener("beforeprint", () => { root.classList.add("printing"); now(); });
