@@ -70,4 +70,4 @@ async function start() {
   show();
   document.documentElement.dataset.ready = "yes";
 }
-start();
+start().finally(() => document.dispatchEvent(new Event("segood:ready"))); // charts come last

@@ -96,7 +96,11 @@
     redraw();
   }
   if (places.length) {
-    addEventListener("load", () => setTimeout(startPlotly, 0));
+    document.addEventListener("segood:ready", () => {
+      const soon = () => requestAnimationFrame(() => setTimeout(startPlotly, 0));
+      if (document.readyState === "loading") addEventListener("DOMContentLoaded", soon); // its text is still being read
+      else soon();
+    }, { once: true });
     const now = () => window.Plotly && places.forEach(draw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", now);
     document.getElementById("log-fpr")?.addEventListener("change", (event) => logarithmic(event.target.checked));
