@@ -51,6 +51,20 @@ def test_constant_and_collinear_columns_are_left_out_without_a_warning() -> None
     assert set(ranking.order) | set(ranking.left_out) == {"a", "twice", "b", "flat"}
 
 
+def test_sums_of_other_columns_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    interior, boundary, noise = rng.normal(size=(3, 80))
+    table = pd.DataFrame(
+        {"size": interior + boundary, "interior": interior, "boundary": boundary, "noise": noise}
+    )
+    labels = interior + 0.5 * boundary + rng.normal(size=80) > 0
+    ranking = lars_path(table, labels)
+    assert len(ranking.left_out) == 1
+    assert ranking.left_out[0] in {"size", "interior", "boundary"}
+    assert ranking.coefficients.abs().to_numpy().max() < 1
+    assert ranking.order == lars_path(table.drop(columns=ranking.left_out[0]), labels).order
+
+
 def test_one_kind_of_segment_has_no_ranking() -> None:
     with pytest.raises(UndefinedMetricError, match="all 3 segments have the same label"):
         lars_path(np.eye(3), [True, True, True])

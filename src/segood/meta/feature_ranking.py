@@ -18,6 +18,9 @@ from sklearn.linear_model import lars_path as sklearn_lars_path
 from segood.errors import UndefinedMetricError
 from segood.meta.table import as_table, check_labels, finite_values, standardize
 
+COMBINATION = 1e-6
+"""A column of which a smaller share is left beside those before it counts as a combination of them."""
+
 
 @dataclass(frozen=True)
 class FeatureRanking:
@@ -72,12 +75,12 @@ def lars_path(features: Any, is_false_positive: Any) -> FeatureRanking:
     scaled = standardize(values)
     varying = np.flatnonzero(~scaled.constant)
     names = np.array(table.columns)
-    with warnings.catch_warnings():
-        # Collinear columns are dropped by scikit-learn with a warning; here they are in `left_out`.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        alphas, active, path = sklearn_lars_path(
-            scaled.values[:, varying], labels - labels.mean(), method="lar"
-        )
+    while True:
+        alphas, active, path = _path(scaled.values[:, varying], labels)
+        combination = _first_combination(scaled.values[:, varying[active]])
+        if combination is None:
+            break
+        varying = np.delete(varying, active[combination])
     coefficients = np.zeros((len(names), path.shape[1]))
     coefficients[varying] = path
     order = tuple(str(name) for name in names[varying[list(active)]])
@@ -89,3 +92,22 @@ def lars_path(features: Any, is_false_positive: Any) -> FeatureRanking:
         num_segments=len(labels),
         num_false_positives=int(labels.sum()),
     )
+
+
+def _path(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[int], np.ndarray]:
+    with warnings.catch_warnings():
+        # Collinear columns are dropped by scikit-learn with a warning; here they are in `left_out`.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        alphas, active, path = sklearn_lars_path(values, labels - labels.mean(), method="lar")
+    return alphas, list(active), path
+
+
+def _first_combination(values: np.ndarray) -> int | None:
+    """Return the first column that lies in the span of those before it, up to rounding; None where none does.
+
+    scikit-learn lets such a column in where it is a sum of several (a size is that of interior and boundary);
+    its coefficients, and theirs, then grow without bound.
+    """
+    left = np.abs(np.diagonal(np.linalg.qr(values, mode="r")))
+    small = np.flatnonzero(left < COMBINATION * np.linalg.norm(values[:, : len(left)], axis=0))
+    return int(small[0]) if len(small) else None
