@@ -163,3 +163,20 @@ class ClosedSetMetrics:
                 f"{where}`target` must hold train ids 0..{highest}, {OOD} or {IGNORE}; "
                 f"found {target[wrong][0]}"
             )
+
+
+def mean_iou(confusion: np.ndarray) -> np.ndarray:
+    """Return the mean IoU over the classes with ground truth; NaN where there is none.
+
+    Args:
+        confusion: (..., q, q) pixel counts, rows are the truth.
+
+    Example:
+        >>> mean_iou(np.array([[8, 0], [2, 0]]))  # IoU 8/10 and 0/2
+        array(0.4)
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    truth, guess = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    iou = np.divide(hits, truth + guess - hits, out=np.zeros(hits.shape), where=truth > 0)
+    present = (truth > 0).sum(axis=-1)
+    return np.divide(iou.sum(axis=-1), present, out=np.full(present.shape, np.nan), where=present > 0)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from segood.errors import UndefinedMetricError
 from segood.evaluation.config import MetaConfig
+from segood.evaluation.image_counts import errors_interval
 from segood.evaluation.results import MetaModelInfo, MetaResult, SegmentResult
 from segood.evaluation.segment import errors_of
 from segood.meta import CrossValidation, MetaClassifier, cross_validate
@@ -101,7 +102,8 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
         try:
             validated = cross_validate_rows(rows, **dataclasses.asdict(config))
         except UndefinedMetricError as error:
-            updated.append(dataclasses.replace(result, meta=_undefined(rows, config, str(error))))
+            meta = _undefined(rows, config, str(error))
+            updated.append(dataclasses.replace(result, meta=meta, intervals=_intervals(result, None)))
             continue
         removed = validated.probabilities >= config.probability_threshold
         segments.loc[rows.index, "meta_probability"] = validated.probabilities
@@ -121,7 +123,7 @@ def filter_false_alarms(segments: pd.DataFrame, results: list[SegmentResult], co
             num_removed_wrongly=int((removed & ~false_positive).sum()),
             classifier=config.classifier,
         )
-        updated.append(dataclasses.replace(result, meta=meta))
+        updated.append(dataclasses.replace(result, meta=meta, intervals=_intervals(result, rows[~removed])))
     return Filtered(segments, updated)
 
 
@@ -132,6 +134,14 @@ def describe_classifier(
     pairs = zip(classifier.feature_names, np.asarray(classifier.coefficients).tolist(), strict=True)
     ordered = sorted(pairs, key=lambda pair: -abs(pair[1]))
     return MetaModelInfo(model, dataset, num_segments, float(classifier.intercept), dict(ordered))
+
+
+def _intervals(result: SegmentResult, kept: pd.DataFrame | None) -> dict[str, list[float]]:
+    """Return the intervals with that of what is left; older runs do not tell the objects per frame."""
+    before = {name: interval for name, interval in result.intervals.items() if name == "errors"}
+    if kept is None or not result.ground_truth_per_image:
+        return before
+    return {**before, "errors_after": errors_interval(kept, result.ground_truth_per_image)}
 
 
 def _undefined(rows: pd.DataFrame, config: MetaConfig, reason: str) -> MetaResult:

@@ -69,7 +69,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class PixelResult:
-    """Pooled pixel-level numbers of one model on one data set with one score."""
+    """Pooled pixel-level numbers of one model on one data set with one score.
+
+    `intervals` holds per metric the 95 % bootstrap interval over images, conditional on the trained network.
+    """
 
     model: str
     dataset: str
@@ -85,6 +88,7 @@ class PixelResult:
     distribution: Distribution
     undefined: str | None = None
     warnings: list[str] = field(default_factory=list)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,11 @@ class MetaResult:
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """Segment-level numbers (paper's protocol) of one model on one data set at one threshold."""
+    """Segment-level numbers (paper's protocol) of one model on one data set at one threshold.
+
+    `ground_truth_per_image` are the OoD segments of every frame; `intervals` holds `errors` and, after meta
+    classification, `errors_after`: 95 % bootstrap intervals over images.
+    """
 
     model: str
     dataset: str
@@ -129,13 +137,15 @@ class SegmentResult:
     before_meta: SegmentErrors
     mean_adjusted_iou: float | None = None
     meta: MetaResult | None = None
+    ground_truth_per_image: dict[str, int] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ClosedSetResult:
     """The original task: IoU per class over all frames, and the share of pixels flagged OoD at t.
 
-    Both are `None` where no pixel is labelled.
+    Both are `None` where no pixel is labelled. `miou_interval` is the 95 % bootstrap interval over images.
     """
 
     model: str
@@ -146,6 +156,7 @@ class ClosedSetResult:
     iou: dict[str, float | None]
     flagged_share: float | None
     threshold: float
+    miou_interval: list[float] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError
+from segood.evaluation.bootstrap import Bootstrap
 from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.config import EvaluationConfig
 from segood.evaluation.curves import METRICS
@@ -25,6 +26,7 @@ from segood.evaluation.describe import describe_dataset
 from segood.evaluation.explore_frames import DatasetSweep, Swept
 from segood.evaluation.fitting import check_labels_fit
 from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
+from segood.evaluation.image_counts import ImageCounts, errors_interval, miou_interval
 from segood.evaluation.pixel import PixelMetrics
 from segood.evaluation.results import (
     ClosedSetResult,
@@ -102,13 +104,15 @@ def measure_dataset(
     metrics = {
         m: PixelMetrics(range=score.range, spacing=score.spacing, per_image=config.per_image) for m in models
     }
+    counts = {m: ImageCounts() for m in models}
+    truth: dict[str, int] = {}
     tables: dict[str, list[pd.DataFrame]] = {m: [] for m in models}
     shown = set(
         np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
     )
     thresholds = config.explored(score.range) if exploration is not None else []
     sweep = DatasetSweep(key, list(models), thresholds, config.threshold) if thresholds else None
-    num_ground_truth = num_with_ood = 0
+    num_with_ood = 0
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
         sample = dataset[index]
@@ -127,12 +131,13 @@ def measure_dataset(
             score_map = found.score_map
             match = match_segments(found.labels, target)
             metrics[model_key].update(score_map, target, name=sample.sample_id)
+            counts[model_key].add(score_map, target)
             tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
             if sweep is not None:
                 sweep.add(model_key, sample.sample_id, seen.logits(), found, target, picture)
             if picture is not None:
                 score_maps[model_key], labels[model_key] = score_map, found.labels
-        num_ground_truth += len(match.ground_truth)
+        truth[sample.sample_id] = len(match.ground_truth)
         num_with_ood += bool((target == OUT_OF_DISTRIBUTION).any())
         if gallery is not None and picture is not None:
             frame = picture.with_models(score_maps, labels, score.range)
@@ -141,8 +146,14 @@ def measure_dataset(
     rows = {m: pd.concat(frames, ignore_index=True) for m, frames in tables.items()}
     return Measured(
         describe_dataset(key, dataset, num_with_ood),
-        [metric.to_result(model=m, dataset=key, score=config.score) for m, metric in metrics.items()],
-        [_segment_result(m, key, config, table, num_ground_truth) for m, table in rows.items()],
+        [
+            dataclasses.replace(
+                metric.to_result(model=m, dataset=key, score=config.score),
+                intervals=counts[m].intervals(Bootstrap(len(dataset))),
+            )
+            for m, metric in metrics.items()
+        ],
+        [_segment_result(m, key, config, table, truth) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
         _image_rows(key, metrics) if config.per_image else None,
         sweep.finish(exploration) if sweep is not None and exploration is not None else None,
@@ -167,6 +178,7 @@ def measure_closed_set(
     score = get_score(config.score)
     score.check_fitted()
     metrics = {k: ClosedSetMetrics(m.num_classes, m.class_names) for k, m in models.items()}
+    confusions: dict[str, list[np.ndarray]] = {k: [] for k in models}
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
         image, target, name = dataset[index]
@@ -175,7 +187,9 @@ def measure_closed_set(
             seen = observe(model, image, target.shape, scores=[score])
             flagged = score.of(seen).cpu().numpy() >= config.threshold
             classes = seen.logits().argmax(0).cpu().numpy()
+            before = metrics[model_key].confusion
             metrics[model_key].update(classes, target, flagged=flagged, name=name)
+            confusions[model_key].append(metrics[model_key].confusion - before)
         tick()
     results = []
     for model_key, metric in metrics.items():
@@ -190,6 +204,7 @@ def measure_closed_set(
                 iou=dict(report.iou),
                 flagged_share=report.flagged_share,
                 threshold=config.threshold,
+                miou_interval=miou_interval(np.stack(confusions[model_key])),
             )
         )
     return results
@@ -261,14 +276,16 @@ def _segment_rows(
 
 
 def _segment_result(
-    model: str, dataset: str, config: EvaluationConfig, rows: pd.DataFrame, num_ground_truth: int
+    model: str, dataset: str, config: EvaluationConfig, rows: pd.DataFrame, truth: dict[str, int]
 ) -> SegmentResult:
     return SegmentResult(
         model=model,
         dataset=dataset,
         score=config.score,
         threshold=config.threshold,
-        num_ground_truth=num_ground_truth,
-        before_meta=errors_of(rows, num_ground_truth),
+        num_ground_truth=sum(truth.values()),
+        before_meta=errors_of(rows, sum(truth.values())),
         mean_adjusted_iou=float(rows["adjusted_iou"].mean()) if len(rows) else None,
+        ground_truth_per_image=truth,
+        intervals={"errors": errors_interval(rows, truth)},
     )

@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segood.data.synthetic import WorldPaths
 from segood.errors import DataError, UsageError
+from segood.evaluation.closed_set import mean_iou
 from segood.evaluation.comparison.config import ComparisonConfig, ScoreConfig, stored_comparison
-from segood.evaluation.comparison.original_task import mean_iou
 from segood.evaluation.comparison.results import ComparisonResults
 from segood.evaluation.comparison.run import RESULTS, compare
 from segood.evaluation.comparison.verify import verify

@@ -96,8 +96,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture(scope="session")
-def pages_world(tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
-    """Small frames, but more of them than the gallery shows at once."""
+def pages_world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
+    """Small frames, but more of them than the gallery shows at once; none where there is no browser."""
     return write_world(
         tmp_path_factory.mktemp("pages_world"),
         seed=1,

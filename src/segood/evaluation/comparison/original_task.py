@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segood.evaluation.bootstrap import Bootstrap
-from segood.evaluation.closed_set import ClosedSetMetrics
+from segood.evaluation.closed_set import ClosedSetMetrics, mean_iou
 from segood.evaluation.comparison.results import ClosedSetRow
 from segood.evaluation.comparison.sources import Frames
 from segood.files import atomic_path
@@ -67,23 +67,6 @@ def measure_original_task(
         bootstrap.number(report.miou, mean_iou(drawn)),
         report.iou,
     )
-
-
-def mean_iou(confusion: np.ndarray) -> np.ndarray:
-    """Return the mean IoU over the classes with ground truth; NaN where there is none.
-
-    Args:
-        confusion: (..., q, q) pixel counts, rows are the truth.
-
-    Example:
-        >>> mean_iou(np.array([[8, 0], [2, 0]]))  # IoU 8/10 and 0/2
-        array(0.4)
-    """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    truth, guess = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    iou = np.divide(hits, truth + guess - hits, out=np.zeros(hits.shape), where=truth > 0)
-    present = (truth > 0).sum(axis=-1)
-    return np.divide(iou.sum(axis=-1), present, out=np.full(present.shape, np.nan), where=present > 0)
 
 
 def _confusion(model: SegmentationModel, frames: Frames, position: int) -> np.ndarray:
