@@ -18,8 +18,9 @@ from sklearn.linear_model import lars_path as sklearn_lars_path
 from segood.errors import UndefinedMetricError
 from segood.meta.table import as_table, check_labels, finite_values, standardize
 
-COMBINATION = 1e-6
-"""A column of which a smaller share is left beside those before it counts as a combination of them."""
+LARGEST = 10.0
+"""A path ends before a coefficient exceeds this. Labels differ by 1, and features have deviation 1: beyond,
+columns that are nearly sums of others (a size is that of interior and boundary) cancel each other."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FeatureRanking:
         coefficients: one row per feature, one column per step (0 = all zero), on standardised
             columns.
         alphas: largest remaining absolute covariance at each step.
-        left_out: features that never entered: constant, or a combination of those that did.
+        left_out: features that never entered: constant, or (nearly) a combination of those that did.
         num_segments, num_false_positives: sample counts.
     """
 
@@ -75,12 +76,7 @@ def lars_path(features: Any, is_false_positive: Any) -> FeatureRanking:
     scaled = standardize(values)
     varying = np.flatnonzero(~scaled.constant)
     names = np.array(table.columns)
-    while True:
-        alphas, active, path = _path(scaled.values[:, varying], labels)
-        combination = _first_combination(scaled.values[:, varying[active]])
-        if combination is None:
-            break
-        varying = np.delete(varying, active[combination])
+    alphas, active, path = _path(scaled.values[:, varying], labels)
     coefficients = np.zeros((len(names), path.shape[1]))
     coefficients[varying] = path
     order = tuple(str(name) for name in names[varying[list(active)]])
@@ -95,19 +91,13 @@ def lars_path(features: Any, is_false_positive: Any) -> FeatureRanking:
 
 
 def _path(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[int], np.ndarray]:
+    """Return alphas, columns by entry, and coefficients (m, steps), as far as they mean something."""
     with warnings.catch_warnings():
         # Collinear columns are dropped by scikit-learn with a warning; here they are in `left_out`.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
         alphas, active, path = sklearn_lars_path(values, labels - labels.mean(), method="lar")
-    return alphas, list(active), path
-
-
-def _first_combination(values: np.ndarray) -> int | None:
-    """Return the first column that lies in the span of those before it, up to rounding; None where none does.
-
-    scikit-learn lets such a column in where it is a sum of several (a size is that of interior and boundary);
-    its coefficients, and theirs, then grow without bound.
-    """
-    left = np.abs(np.diagonal(np.linalg.qr(values, mode="r")))
-    small = np.flatnonzero(left < COMBINATION * np.linalg.norm(values[:, : len(left)], axis=0))
-    return int(small[0]) if len(small) else None
+    with np.errstate(invalid="ignore"):
+        sound = (np.abs(path) <= LARGEST).all(axis=0)
+    steps = len(sound) if sound.all() else int(np.argmin(sound))
+    return alphas[:steps], list(active)[: steps - 1], path[:, :steps]
