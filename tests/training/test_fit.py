@@ -317,7 +317,14 @@ def test_interruption_is_told_and_resumable(world: WorldPaths, tmp_path: Path) -
             "--out",
             out,
         ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # a runner in the background ignores Ctrl-C, and its children would inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         deadline = time.monotonic() + 120
         while not (out / runs.CHECKPOINTS / "last.ckpt").exists():
             assert process.poll() is None
