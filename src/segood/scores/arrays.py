@@ -35,6 +35,13 @@ def as_tensor(values: Any, *, name: str) -> Tensor:
     return torch.from_numpy(values)
 
 
+def kernel_array(values: Tensor | np.ndarray) -> np.ndarray:
+    """Return logits in the CPU's memory as kernels take them; they share it. bfloat16 becomes uint16."""
+    if isinstance(values, np.ndarray):
+        return values
+    return (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def widen(values: Tensor) -> Tensor:
     """Return float16 and bfloat16 as float32, anything else unchanged."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

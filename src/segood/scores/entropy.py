@@ -16,6 +16,7 @@ from torch import Tensor
 
 from segood.compiled import kernels_enabled
 from segood.errors import UsageError
+from segood.scores.arrays import kernel_array
 from segood.scores.base import Score, Spacing
 from segood.scores.rows import entropy_map
 
@@ -54,7 +55,7 @@ class Entropy(Score):
             and logits.numel()
             and kernels_enabled()
         ):
-            maps = [entropy for frame in logits if (entropy := entropy_map(frame)) is not None]
+            maps = [entropy for frame in logits if (entropy := entropy_map(kernel_array(frame))) is not None]
             if len(maps) == len(logits):
                 return torch.from_numpy(np.stack(maps) if len(maps) > 1 else maps[0][None])
         return super()._checked_scores(logits)

@@ -1,18 +1,21 @@
 """Logits as kernels read them: float32, contiguous, in bands of rows.
 
-In: logits (C,h,w) in the CPU's memory, of any precision and layout. Out: bands of rows; contiguous
-float32 is read where it lies, anything else is converted band by band, so that no second frame is stored.
+In: logits (C,h,w) in the CPU's memory, of any precision and layout; bfloat16, which NumPy does not know, as
+uint16 of the same bits. Out: bands of rows; contiguous float32 is read where it lies, anything else is
+converted band by band, so that no second frame is stored.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from jaxtyping import Float32
-from torch import Tensor
 
 from segood.compiled import run_parallel
 from segood.scores.upsampling import Grid
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
 
 _BAND = 2**16
 
@@ -28,15 +31,12 @@ class Float32Rows:
     """Rows of logits, of one type for the kernels whatever the caller has.
 
     Args:
-        logits: (C,h,w) tensor on the CPU or array; float16, bfloat16, float32 or float64. Of float64 each
-            pixel's largest is taken off: the softmax does not change, and float32 keeps the differences.
+        logits: (C,h,w); float16, bfloat16 (as uint16), float32 or float64. Of float64 each pixel's largest is
+            taken off: the softmax does not change, and float32 keeps the differences.
         grid: from (h,w) to the image.
     """
 
-    def __init__(self, logits: Tensor | np.ndarray, grid: Grid) -> None:
-        self._is_bfloat16 = isinstance(logits, Tensor) and logits.dtype == torch.bfloat16
-        if isinstance(logits, Tensor):
-            logits = (logits.view(torch.uint16) if self._is_bfloat16 else logits).numpy()
+    def __init__(self, logits: np.ndarray, grid: Grid) -> None:
         self._source = logits
         is_ready = logits.dtype == np.float32 and logits.flags.c_contiguous
         self._whole: np.ndarray | None = None
@@ -50,7 +50,7 @@ class Float32Rows:
         return _read_only(self._convert(self._source[:, first:last])), first
 
     def _convert(self, part: np.ndarray) -> Float32[np.ndarray, "c n w"]:
-        if self._is_bfloat16:
+        if part.dtype == np.uint16:
             return (part.astype(np.uint32, order="C") << 16).view(np.float32)
         # What float32 cannot hold is infinite, and found as such; ∞ - ∞ is NaN, likewise.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -59,7 +59,7 @@ class Float32Rows:
             return part.astype(np.float32, order="C")
 
 
-def entropy_map(logits: Tensor | np.ndarray) -> Float32[np.ndarray, "h w"] | None:
+def entropy_map(logits: np.ndarray) -> Float32[np.ndarray, "h w"] | None:
     """Compute the normalised entropy by kernels; only where `kernels_enabled()`.
 
     Args:

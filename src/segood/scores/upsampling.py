@@ -11,11 +11,8 @@ import operator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from segood.errors import UsageError
-from segood.scores.arrays import widen
 
 
 @dataclass(frozen=True)
@@ -81,26 +78,3 @@ class Grid:
             raise UsageError(f"`size` must be (H,W), both at least 1; got {wanted}")
         axes = [Axis.between(g, w, align_corners) for g, w in zip(shape, wanted, strict=True)]
         return cls(wanted, axes[0], axes[1], wanted == tuple(shape))
-
-
-def upsampled_pixels(logits: Tensor, grid: Grid, row: Tensor, col: Tensor) -> Tensor:
-    """Return the logits (C,n) of n pixels of the upsampled image, first along columns, then along rows.
-
-    Args:
-        logits: (C,h,w) float; of half precision, the pixels come as float32.
-        grid: from (h,w) to the image.
-        row, col: (n,) int64 positions in the image, on the device of `logits`.
-    """
-    if grid.is_identity:
-        return widen(logits[:, row, col])
-    device = logits.device
-    low, high, across = (torch.from_numpy(values).to(device) for values in grid.cols.arrays)
-    above, below, down = (torch.from_numpy(values).to(device) for values in grid.rows.arrays)
-    left, right = low.long()[col], high.long()[col]
-
-    def along_columns(at: Tensor) -> Tensor:
-        before, after = widen(logits[:, at, left]), widen(logits[:, at, right])
-        return torch.lerp(before, after, across[col].to(before))
-
-    upper, lower = along_columns(above.long()[row]), along_columns(below.long()[row])
-    return torch.lerp(upper, lower, down[row].to(upper))

@@ -1,7 +1,7 @@
 """Segments: score map and class probabilities -> connected OoD segments and their features.
 
 In: logits or probs (C,H,W). Out: `Segments`: label image, one row of features per segment, score map.
-Knows arrays, no files and no networks. Only `extract_segments` needs torch; the compiled frame under it does not.
+Knows arrays, no files and no networks. Only `extract_segments` needs torch, pandas.
 """
 
 from __future__ import annotations

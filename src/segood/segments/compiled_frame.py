@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Float64
-from torch import Tensor
 
 from segood.compiled import run_parallel
 from segood.scores.rows import Float32Rows, bands_of
 from segood.scores.upsampling import Grid
 from segood.segments.feature_kernels import sum_band
+from segood.segments.features import NUM_FIXED
 from segood.segments.frame_kernels import read_band, room_for
 from segood.segments.runs import Runs, join_runs
-from segood.segments.sums import NUM_FIXED
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32, Float64
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class CompiledSegments:
         score: (H,W) float32, the thresholded map.
         classes: (H,W) predicted class, uint8 or int32.
         runs: the segments.
-        sums: (K, 16 + 2C), see `segments.sums`.
+        sums: (K, 16 + 2C), see `segments.features`.
     """
 
     score: Float32[np.ndarray, "h w"]
@@ -41,7 +43,7 @@ class CompiledSegments:
 
 
 def segment_frame(
-    logits: Tensor | np.ndarray,
+    logits: np.ndarray,
     grid: Grid,
     score: Float32[np.ndarray, "h w"] | None,
     threshold: float,
@@ -50,7 +52,7 @@ def segment_frame(
     """Find the segments of score ≥ threshold and sum over them.
 
     Args:
-        logits: (C,h,w) tensor on the CPU or array; float16, bfloat16, float32 or float64.
+        logits: (C,h,w); float16, bfloat16 (as uint16), float32 or float64.
         grid: from (h,w) to (H,W).
         score: (H,W) float32, contiguous; None means the normalised entropy.
         threshold: in the units of the score.

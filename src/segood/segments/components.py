@@ -6,14 +6,15 @@ boolean mask of boundary pixels.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Int32
 
 from segood.compiled import kernels_enabled
 from segood.errors import UsageError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int32
 
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -48,6 +49,8 @@ def label_components(mask: Bool[np.ndarray, "h w"]) -> tuple[Int32[np.ndarray, "
 
 def label_plainly(mask: Bool[np.ndarray, "h w"]) -> tuple[Int32[np.ndarray, "h w"], int]:
     """Label with OpenCV: the reference of the kernels, and what there is without them."""
+    import cv2
+
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     # OpenCV's own order differs with its version and threads; ours is part of the contract.
     pixels = np.flatnonzero(mask)
@@ -80,6 +83,8 @@ def boundary_mask(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
         array([[0, 0, 1, 0],
                [0, 0, 1, 0]])
     """
+    import cv2
+
     check_mask(mask, name="mask")
     return mask & ~cv2.erode(mask.astype(np.uint8), _SQUARE).astype(bool)
 

@@ -22,11 +22,11 @@ from torch import Tensor
 from segood.checks import check_logits, check_unit_interval
 from segood.compiled import kernels_enabled
 from segood.errors import UsageError
-from segood.scores.arrays import as_tensor, check_finite, widen
+from segood.scores.arrays import as_tensor, check_finite, kernel_array, widen
 from segood.scores.upsampling import Grid
-from segood.segments.names import published_names
+from segood.segments.features import feature_table
+from segood.segments.names import feature_names, published_names
 from segood.segments.plain import PlainFrame
-from segood.segments.sums import features_of
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,10 @@ def _by_kernels(
 
     given = None if score is None else np.ascontiguousarray(_on_cpu(score), np.float32)
     without = None if ignored is None else np.ascontiguousarray(_on_cpu(ignored))
-    found = segment_frame(logits, grid, given, threshold, without)
+    found = segment_frame(kernel_array(logits), grid, given, threshold, without)
     if found is None:
         return None
-    return Segments(found.runs.labels, features_of(found.sums), threshold, found.score, found.classes)
+    return Segments(found.runs.labels, _as_frame(found.sums), threshold, found.score, found.classes)
 
 
 def _plainly(
@@ -172,7 +172,13 @@ def _plainly(
     found = score if score is not None else entropy
     assert found is not None
     labels, count = frame.segment(found, threshold, ignored)
-    return Segments(labels, features_of(frame.sums(labels, count, classes)), threshold, found, classes)
+    return Segments(labels, _as_frame(frame.sums(labels, count, classes)), threshold, found, classes)
+
+
+def _as_frame(sums: np.ndarray) -> pd.DataFrame:
+    table = feature_table(sums)
+    index = pd.RangeIndex(1, len(table) + 1, name="segment")
+    return pd.DataFrame(table, index=index, columns=feature_names((table.shape[1] - 37) // 2))
 
 
 def _frame(values: Any, name: str) -> Tensor | np.ndarray:

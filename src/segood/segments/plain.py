@@ -15,7 +15,7 @@ from torch import Tensor
 
 from segood.scores.arrays import widen
 from segood.scores.entropy import normalized_entropy
-from segood.scores.upsampling import Grid, upsampled_pixels
+from segood.scores.upsampling import Grid
 from segood.segments.components import label_components
 from segood.segments.sums import sum_segments
 
@@ -75,6 +75,29 @@ class PlainFrame:
 
     def _pixels(self, row: Tensor, col: Tensor) -> Tensor:
         return upsampled_pixels(self.values, self.grid, row, col)
+
+
+def upsampled_pixels(logits: Tensor, grid: Grid, row: Tensor, col: Tensor) -> Tensor:
+    """Return the logits (C,n) of n pixels of the upsampled image, first along columns, then along rows.
+
+    Args:
+        logits: (C,h,w) float; of half precision, the pixels come as float32.
+        grid: from (h,w) to the image.
+        row, col: (n,) int64 positions in the image, on the device of `logits`.
+    """
+    if grid.is_identity:
+        return widen(logits[:, row, col])
+    device = logits.device
+    low, high, across = (torch.from_numpy(values).to(device) for values in grid.cols.arrays)
+    above, below, down = (torch.from_numpy(values).to(device) for values in grid.rows.arrays)
+    left, right = low.long()[col], high.long()[col]
+
+    def along_columns(at: Tensor) -> Tensor:
+        before, after = widen(logits[:, at, left]), widen(logits[:, at, right])
+        return torch.lerp(before, after, across[col].to(before))
+
+    upper, lower = along_columns(above.long()[row]), along_columns(below.long()[row])
+    return torch.lerp(upper, lower, down[row].to(upper))
 
 
 def _first_largest(block: Tensor) -> Tensor:

@@ -83,9 +83,7 @@ class Region:
         """Whether `inside` needs the predicted classes of the frame."""
         return self.classes is not None
 
-    def inside(
-        self, size: tuple[int, int], predicted: np.ndarray | None = None
-    ) -> Bool[np.ndarray, "h w"]:
+    def inside(self, size: tuple[int, int], predicted: np.ndarray | None = None) -> Bool[np.ndarray, "h w"]:
         """Return where segments may lie in a frame; not to be changed in place.
 
         Args:
@@ -121,7 +119,7 @@ class Region:
             (0, 1)
         """
         try:
-            (kind, value), = values.items()
+            ((kind, value),) = values.items()
             if kind == "polygon":
                 return cls(polygon=tuple((float(r), float(c)) for r, c in value))
             if kind == "classes":

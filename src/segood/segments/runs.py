@@ -6,13 +6,16 @@ In: a mask, or runs. Out: `Runs`. Import only where `kernels_enabled()`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32
 
 from segood.compiled import run_parallel
 from segood.scores.rows import bands_of
 from segood.segments.run_kernels import link_runs, paint_runs, runs_of_rows
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32
 
 
 @dataclass(frozen=True)
