@@ -61,6 +61,10 @@ class EvaluationConfig:
         per_image: write the pixel metrics of every frame, too (`pixels_per_image.csv`).
         explore: thresholds that the report's reader can move to, besides `threshold`; 0.30, 0.35, … 0.95 if
             not given, where the score lies in [0, 1], else none. An empty list leaves out the exploration.
+        region: where is looked at; pixels outside count as ignored in all numbers of `datasets`.
+            `{polygon: [[row, col], ...]}` in shares of the image, `{mask: FILE}` (above 0 is inside; a
+            relative one lies under `data_root`) or `{classes: [0, 1]}`: the hull of what a network predicts
+            as these, for every network its own, and without exploration. The whole image if not given.
     """
 
     datasets: dict[str, DatasetConfig] = field(default_factory=dict)
@@ -71,9 +75,13 @@ class EvaluationConfig:
     gallery_frames: int = 12
     per_image: bool = False
     explore: list[float] | None = None
+    region: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Raise `UsageError` where a value breaks its rule."""
+        from segood.evaluation.region import check_region  # arrays; the command line need not wait for them
+
+        check_region(self.region)
         if self.score == "entropy":
             check_unit_interval("threshold", self.threshold)
         self.meta.check()

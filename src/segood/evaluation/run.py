@@ -24,6 +24,8 @@ from segood.evaluation.exploration import FILE as EXPLORATION_FILE
 from segood.evaluation.exploration import Exploration
 from segood.evaluation.explore import begin, explore
 from segood.evaluation.false_alarms import describe_classifier, features_of, filter_false_alarms
+from segood.evaluation.provenance import image_hashes
+from segood.evaluation.region import read_region
 from segood.evaluation.results import ModelInfo, RunResults
 from segood.evaluation.runner import (
     check_closed_set,
@@ -78,6 +80,7 @@ def evaluate_run(
     if not config.datasets and not config.closed_set:
         raise UsageError("nothing to evaluate: the configuration names no `datasets` and no `closed_set`")
     root = Path(data_root if data_root is not None else stored.get("data_root", "."))
+    region = read_region(config.region, root)
     opened = {key: item.open(root) for key, item in config.datasets.items()}
     closed = {key: item.open(root) for key, item in config.closed_set.items()}
     networks, infos = _networks(run, models, stored)
@@ -93,7 +96,14 @@ def evaluate_run(
         gallery, tables = folder / runs.GALLERY, folder / runs.EXPLORATION
         measured = [
             measure_dataset(
-                key, item, networks, config, gallery=gallery, exploration=tables, progress=progress
+                key,
+                item,
+                networks,
+                config,
+                region=region,
+                gallery=gallery,
+                exploration=tables,
+                progress=progress,
             )
             for key, item in opened.items()
         ]
@@ -129,7 +139,11 @@ def evaluate_run(
         segments = pd.concat(rows, ignore_index=True)
         begun = begin([m.swept for m in measured if m.swept is not None], config)
         explored = None if begun is None else explore(begun, segments, tables, config.meta)
-        return _filter_and_save(folder, results, segments, config.meta, explored)
+        origin = {
+            "region": None if region is None else region.to_dict(),
+            "images": {key: image_hashes(item) for key, item in opened.items()},
+        }
+        return _filter_and_save(folder, results, segments, config.meta, explored, origin)
 
 
 def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
@@ -152,7 +166,7 @@ def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
     with staged(run, FILTERED) as folder:
         if what is not None:
             runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
-        return _filter_and_save(folder, results, segments, config, explored)
+        return _filter_and_save(folder, results, segments, config, explored, _known_origin(run))
 
 
 def read_segments(run: str | Path) -> pd.DataFrame:
@@ -176,13 +190,14 @@ def _filter_and_save(
     segments: pd.DataFrame,
     config: MetaConfig,
     explored: Exploration | None,
+    origin: Mapping[str, Any],
 ) -> RunResults:
     filtered = filter_false_alarms(segments, results.segment, config)
     meta_models = []
     last = results.models[-1].key
     for model in (m.key for m in results.models):
         rows = segments[segments["model"] == model]
-        classifier = _fit(rows, results.name, model, config)
+        classifier = _fit(rows, results.name, model, config, origin)
         if classifier is not None:
             meta_models.append(describe_classifier(model, "all test sets", classifier, len(rows)))
             if model == last:  # the fine-tuned network: where it has none, there is no file
@@ -196,12 +211,23 @@ def _filter_and_save(
     return results
 
 
-def _fit(rows: pd.DataFrame, run: str, model: str, config: MetaConfig) -> MetaClassifier | None:
+def _known_origin(run: Path) -> dict[str, Any]:
+    """Return what the evaluation wrote down about region and images; the segment table does not tell it."""
+    try:
+        known = MetaClassifier.load(run / runs.META).provenance
+    except DataError:  # none was fitted, or it is damaged; a new one is written in its place
+        return {}
+    return {key: known[key] for key in ("region", "images") if key in known}
+
+
+def _fit(
+    rows: pd.DataFrame, run: str, model: str, config: MetaConfig, origin: Mapping[str, Any]
+) -> MetaClassifier | None:
     try:
         return MetaClassifier(threshold=config.probability_threshold).fit(
             features_of(rows),
             rows["is_false_positive"].to_numpy(bool),
-            provenance={"run": run, "model": model, "datasets": sorted(set(rows["dataset"]))},
+            provenance={"run": run, "model": model, "datasets": sorted(set(rows["dataset"])), **origin},
         )
     except UndefinedMetricError:
         return None  # only one kind of segment; the results say so per data set

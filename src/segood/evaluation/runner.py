@@ -28,6 +28,7 @@ from segood.evaluation.fitting import check_labels_fit
 from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
 from segood.evaluation.image_counts import ImageCounts, errors_interval, miou_interval
 from segood.evaluation.pixel import PixelMetrics
+from segood.evaluation.region import cut_to_region
 from segood.evaluation.results import (
     ClosedSetResult,
     DatasetInfo,
@@ -39,6 +40,7 @@ from segood.models.observation import observe
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
 from segood.segments import extract_segments
+from segood.segments.region import Region, describe_region
 from segood.types import IGNORE, OUT_OF_DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def measure_dataset(
     models: Mapping[str, SegmentationModel],
     config: EvaluationConfig,
     *,
+    region: Region | None = None,
     gallery: Path | None = None,
     exploration: Path | None = None,
     progress: Progress = no_progress,
@@ -88,7 +91,9 @@ def measure_dataset(
         key: the data set's key in all results.
         dataset: its targets hold 0 in-distribution, 1 OoD, 255 ignore.
         models: networks by key.
-        config: score and threshold.
+        config: score and threshold; of its region only what `region` says counts.
+        region: pixels outside are ignored; one of predicted classes is another one for every network, and
+            then nothing is explored, since networks share the objects that the report draws.
         gallery: folder for the frames that the report shows; none are kept without it.
         exploration: folder for the segment tables of the configuration's other thresholds; nothing is
             explored without it.
@@ -105,24 +110,30 @@ def measure_dataset(
         m: PixelMetrics(range=score.range, spacing=score.spacing, per_image=config.per_image) for m in models
     }
     counts = {m: ImageCounts() for m in models}
-    truth: dict[str, int] = {}
+    truth: dict[str, dict[str, int]] = {m: {} for m in models}
     tables: dict[str, list[pd.DataFrame]] = {m: [] for m in models}
     shown = set(
         np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
     )
-    thresholds = config.explored(score.range) if exploration is not None else []
+    per_network = region is not None and region.needs_classes
+    thresholds = config.explored(score.range) if exploration is not None and not per_network else []
     sweep = DatasetSweep(key, list(models), thresholds, config.threshold) if thresholds else None
     num_with_ood = 0
     tick = progress(dataset.title, len(dataset))
     for index in range(len(dataset)):
         sample = dataset[index]
-        target = sample.target
-        assert target is not None, "checked above"
+        assert sample.target is not None, "checked above"
+        common = sample.target if per_network else cut_to_region(sample.target, region, None)
+        sample = sample._replace(target=common)
+        with_ood = False
         picture = GalleryFrame.start(sample) if gallery is not None and index in shown else None
         score_maps: dict[str, np.ndarray] = {}
         labels: dict[str, np.ndarray] = {}
         for model_key, model in models.items():
-            seen = observe(model, sample.image, target.shape, scores=[score])
+            seen = observe(model, sample.image, common.shape, scores=[score])
+            target = common
+            if per_network:
+                target = cut_to_region(common, region, seen.logits().argmax(0).cpu().numpy())
             # Extracting segments computes the entropy anyway, in the same pass.
             other = None if score.name == "entropy" else score.of(seen)
             found = extract_segments(
@@ -135,17 +146,22 @@ def measure_dataset(
             tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
             if sweep is not None:
                 sweep.add(model_key, sample.sample_id, seen.logits(), found, target, picture)
+            truth[model_key][sample.sample_id] = len(match.ground_truth)
+            with_ood = with_ood or bool((target == OUT_OF_DISTRIBUTION).any())
             if picture is not None:
                 score_maps[model_key], labels[model_key] = score_map, found.labels
-        truth[sample.sample_id] = len(match.ground_truth)
-        num_with_ood += bool((target == OUT_OF_DISTRIBUTION).any())
+        num_with_ood += with_ood
         if gallery is not None and picture is not None:
             frame = picture.with_models(score_maps, labels, score.range)
             save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
         tick()
     rows = {m: pd.concat(frames, ignore_index=True) for m, frames in tables.items()}
+    described = describe_dataset(key, dataset, num_with_ood)
+    if region is not None:
+        protocol = f"{described.protocol}; region: {describe_region(region)}, ignored outside"
+        described = dataclasses.replace(described, protocol=protocol)
     return Measured(
-        describe_dataset(key, dataset, num_with_ood),
+        described,
         [
             dataclasses.replace(
                 metric.to_result(model=m, dataset=key, score=config.score),
@@ -153,7 +169,7 @@ def measure_dataset(
             )
             for m, metric in metrics.items()
         ],
-        [_segment_result(m, key, config, table, truth) for m, table in rows.items()],
+        [_segment_result(m, key, config, table, truth[m]) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
         _image_rows(key, metrics) if config.per_image else None,
         sweep.finish(exploration) if sweep is not None and exploration is not None else None,
