@@ -1,0 +1,17 @@
+"""Pooling by matrices against PyTorch's own."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from segood.models.adaptive_pooling import adaptive_average_pool, pool_by_matrices
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((8, 16), (4, 8)), ((7, 13), (5, 5)), ((33, 50), (50, 75)), ((3, 4), (5, 5))]
+)
+def test_matrices_give_what_pytorch_gives(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    expected = F.adaptive_avg_pool2d(x, size)
+    torch.testing.assert_close(pool_by_matrices(x, size), expected)
+    assert torch.equal(adaptive_average_pool(x, size), expected)
