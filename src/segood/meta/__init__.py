@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from segood.meta.classifier import MetaClassifier as MetaClassifier
     from segood.meta.cross_validation import CrossValidation as CrossValidation
     from segood.meta.cross_validation import cross_validate as cross_validate
+    from segood.meta.decision import LinearDecision as LinearDecision
     from segood.meta.feature_ranking import FeatureRanking as FeatureRanking
     from segood.meta.feature_ranking import lars_path as lars_path
     from segood.meta.neural import NeuralMetaClassifier as NeuralMetaClassifier
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CrossValidation": "cross_validation",
     "FeatureRanking": "feature_ranking",
+    "LinearDecision": "decision",
     "MetaClassifier": "classifier",
     "NeuralMetaClassifier": "neural",
     "cross_validate": "cross_validation",

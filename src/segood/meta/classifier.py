@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from segood.meta.base import SegmentClassifier
+from segood.meta.decision import LinearDecision
 from segood.meta.logistic import fit_logistic, penalties, with_intercept
 from segood.meta.storage import LINEAR, Kind
 from segood.meta.table import Standardized, finite_values
@@ -58,7 +58,7 @@ class MetaClassifier(SegmentClassifier):
 
     def predict_proba(self, features: Any) -> np.ndarray:
         """Return the probability of "false positive" per segment, as the base class says."""
-        return expit(self.explain(features).to_numpy().sum(axis=1) + self.intercept)
+        return self.decision().probabilities(finite_values(self._columns(features)))
 
     def explain(self, features: Any) -> pd.DataFrame:
         """Return how much each feature adds to the logit of each segment.
@@ -74,8 +74,20 @@ class MetaClassifier(SegmentClassifier):
             UsageError: as `predict_proba`.
         """
         table = self._columns(features)
-        contributions = (finite_values(table) - self.mean) / self.scale * self.coefficients
+        contributions = self.decision().contributions(finite_values(table))
         return pd.DataFrame(contributions, index=table.index, columns=list(self.feature_names))
+
+    def decision(self) -> LinearDecision:
+        """Return what was fitted, as a monitor applies it."""
+        return LinearDecision(
+            self.feature_names,
+            self.mean,
+            self.scale,
+            self.coefficients,
+            self.intercept,
+            self.threshold,
+            self.provenance,
+        )
 
     def _fit(self, scaled: Standardized, labels: np.ndarray) -> None:
         penalty = penalties(scaled.values.shape[1], penalize_intercept=False)
