@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from segood import segments as segments
     from segood import training as training
     from segood.compiled import set_num_threads as set_num_threads
-    from segood.deployment.monitor import Detection as Detection
+    from segood.deployment.detection import Detection as Detection
     from segood.deployment.monitor import Monitor as Monitor
     from segood.errors import SegoodError as SegoodError
     from segood.models.checkpoints import save_model as save_model
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from segood.types import OOD as OOD
 
 _HOMES = {
-    "Detection": "deployment.monitor",
+    "Detection": "deployment.detection",
     "IGNORE": "types",
     "Monitor": "deployment.monitor",
     "OOD": "types",

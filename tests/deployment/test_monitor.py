@@ -114,7 +114,7 @@ def test_bad_input(small_is_false_alarm: MetaClassifier, tmp_path: Path) -> None
         monitor(np.zeros((4, 4, 3)))
     with pytest.raises(DataError, match=r"nothing\.png"):
         monitor(tmp_path / "nothing.png")
-    with pytest.raises(UsageError, match="`meta` is a classifier for 3 classes, the network has 2"):
+    with pytest.raises(UsageError, match="fitted on 43 features, of 3 classes; here there are 41, of 2 classes"):
         segood.Monitor(nn.Conv2d(3, 2, 1), meta=small_is_false_alarm)
 
 

@@ -1,90 +1,42 @@
 """Everything behind one call: image -> unknown objects.
 
-In: an image and a network. Out: `Detection`: the objects that remain after the meta classifier,
-those it removed, the score map, the predicted classes.
+In: an image and a network, either PyTorch's or that of a bundle. Out: `Detection`: the objects that remain
+after the meta classifier, those it removed, the score map, the predicted classes. A monitor from a bundle needs
+ONNX Runtime, NumPy, Numba and Pillow, no PyTorch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from jaxtyping import UInt8
 from PIL import Image
-from torch import nn
 
 from segood.checks import check_unit_interval
 from segood.data.images import read_image
+from segood.deployment.detection import Detection, Reason, UnknownObject
+from segood.deployment.frame_segments import FrameSegments, find_segments
+from segood.deployment.networks import ENTROPY, Network, OnnxMonitorNetwork, Seen, TorchNetwork
 from segood.errors import UsageError
-from segood.meta import MetaClassifier
-from segood.models import SegmentationModel, load_model
-from segood.models.observation import observe
-from segood.scores import Score, get_score
-from segood.segments import Segments, extract_segments
+from segood.meta.decision import LinearDecision
+from segood.segments.names import describe_feature, feature_names
+from segood.segments.region import Region, describe_region, same_region
 
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from torch import nn
 
-@dataclass(frozen=True)
-class UnknownObject:
-    """One connected region that shows nothing the network knows.
+    from segood.deployment.drift import EntropyReference
+    from segood.meta import MetaClassifier
+    from segood.models import SegmentationModel
+    from segood.scores import Score
 
-    Attributes:
-        id: its value in `Detection.labels`.
-        box: (row0, col0, row1, col1), half-open, pixels.
-        center: (row, col), mean over its pixels.
-        area: pixels.
-        score: mean score over its pixels.
-        probability: that it is real, in [0, 1]; `None` without a meta classifier.
-    """
-
-    id: int
-    box: tuple[int, int, int, int]
-    center: tuple[float, float]
-    area: int
-    score: float
-    probability: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the object as plain data, for JSON."""
-        return {
-            "id": self.id,
-            "box": list(self.box),
-            "center": [round(v, 2) for v in self.center],
-            "area": self.area,
-            "score": round(self.score, 6),
-            "probability": None if self.probability is None else round(self.probability, 6),
-        }
-
-
-@dataclass(frozen=True)
-class Detection:
-    """What the monitor says about one image.
-
-    Attributes:
-        objects: unknown objects, in row-major order of their first pixel.
-        removed: segments that the meta classifier takes for false alarms, same order.
-        score: (H,W) float32, higher = more unknown.
-        classes: (H,W) uint8 (int32 beyond 256 classes), predicted train id per pixel.
-        labels: (H,W) int32, id of the segment a pixel belongs to, removed ones included; 0 none.
-        features: one row of features per segment, index as in `labels`.
-        image: (H,W,3) uint8, the RGB image.
-    """
-
-    objects: tuple[UnknownObject, ...]
-    removed: tuple[UnknownObject, ...]
-    score: np.ndarray
-    classes: np.ndarray
-    labels: np.ndarray
-    features: pd.DataFrame
-    image: np.ndarray
-
-    def overlay(self) -> UInt8[np.ndarray, "h w 3"]:
-        """Draw the image with the objects outlined and the removed segments dimmed."""
-        from segood.reporting import draw_overlay
-
-        return draw_overlay(self.image, self.labels, removed=[o.id for o in self.removed])
+NUM_REASONS = 3
+"""Features named per object, for it being real and against it."""
 
 
 class Monitor:
@@ -97,10 +49,20 @@ class Monitor:
         meta: `meta.json` of a run, or a `MetaClassifier`; `None` keeps every segment.
         probability_threshold: a segment is removed where its false-positive probability reaches
             this; in [0, 1]. The one stored with the classifier if not given.
+        region: where segments may lie; `None` for the whole image. A classifier that was fitted for another
+            region is refused.
+
+    Attributes:
+        threshold, probability_threshold, region: as given, or as stored.
+        meta: the linear decision, or None.
+        label, class_names: of the network.
+        score_name: of the score.
+        reference: the entropies of the calibration set, for drift; None unless the bundle holds them.
+        card: the model card of the bundle, as plain data; empty without a bundle.
 
     Raises:
         UsageError: a threshold out of range, a score that is not fitted, a classifier for another
-            number of classes.
+            number of classes or another region.
 
     Example:
         >>> import torch
@@ -112,27 +74,80 @@ class Monitor:
 
     def __init__(
         self,
-        model: SegmentationModel | nn.Module,
-        score: str | Score = "entropy",
+        model: SegmentationModel | nn.Module | OnnxMonitorNetwork,
+        score: str | Score = ENTROPY,
         threshold: float = 0.7,
-        meta: str | Path | MetaClassifier | None = None,
+        meta: str | Path | MetaClassifier | LinearDecision | None = None,
         *,
         probability_threshold: float | None = None,
+        region: Region | None = None,
     ) -> None:
-        self.model = model if isinstance(model, SegmentationModel) else load_model(model)
-        self.model.eval()
-        self.score = get_score(score) if isinstance(score, str) else score
-        self.score.check_fitted()
-        if self.score.name == "entropy":
+        self.network: Network = model if isinstance(model, OnnxMonitorNetwork) else TorchNetwork(model, score)
+        if self.score_name == ENTROPY:
             check_unit_interval("threshold", threshold)
+        elif not math.isfinite(threshold):
+            raise UsageError(f"`threshold` must be a finite number; got {threshold}")
         self.threshold = threshold
-        self.meta = MetaClassifier.load(meta) if isinstance(meta, (str, Path)) else meta
+        self.region = region
+        self._feature_names = tuple(feature_names(len(self.class_names)))
+        self._words = {name: describe_feature(name, self.class_names) for name in self._feature_names}
+        self.meta = _decision(meta)
         if self.meta is not None:
-            _check_same_classes(self.meta, self.model.num_classes)
+            self.meta = self.meta.for_columns(self._feature_names)
+            _check_same_region(self.meta, region)
         if probability_threshold is None:
             probability_threshold = 0.5 if self.meta is None else self.meta.threshold
         check_unit_interval("probability_threshold", probability_threshold)
         self.probability_threshold = probability_threshold
+        self.reference: EntropyReference | None = None
+        self.card: Mapping[str, Any] = {}
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path,
+        *,
+        sha256: str | None = None,
+        public_key: str | Path | None = None,
+        self_test: bool = True,
+    ) -> Monitor:
+        """Load what `segood export` wrote, check it, and try it on the frame that is stored with it.
+
+        Args:
+            bundle: file `….segood`.
+            sha256: digest that the file must have, as whoever made it has told you: hashes inside a file
+                prove nothing against tampering.
+            public_key: PEM file of the Ed25519 key that the bundle must be signed with.
+            self_test: whether the stored frame is run, and compared with what the exporter saw.
+
+        Raises:
+            DataError: the file is missing, damaged, no bundle, of another version, not signed with this key,
+                or gives other objects on its own frame than where it was made.
+            UsageError: ONNX Runtime is missing.
+        """
+        from segood.deployment.bundle import Bundle
+        from segood.deployment.self_test import run_self_test
+
+        found = Bundle.read(bundle, sha256=sha256, public_key=public_key)
+        monitor = found.monitor()
+        if self_test and found.self_test is not None:
+            run_self_test(monitor, found.self_test, Path(bundle))
+        return monitor
+
+    @property
+    def label(self) -> str:
+        """What messages call the network."""
+        return self.network.label
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the known classes, in the order of their train ids."""
+        return self.network.class_names
+
+    @property
+    def score_name(self) -> str:
+        """Name of the score that is thresholded."""
+        return self.network.score_name
 
     def __call__(self, image: np.ndarray | Image.Image | str | Path) -> Detection:
         """Return what is unknown in one image.
@@ -144,42 +159,134 @@ class Monitor:
             UsageError: an array of another shape or type.
             DataError: the file cannot be read.
         """
-        rgb = _as_rgb(image)
-        seen = observe(self.model, rgb, scores=[self.score])
-        # Extracting segments computes the entropy anyway, in the same pass.
-        other = None if self.score.name == "entropy" else self.score.of(seen)
-        found = extract_segments(logits=seen.logits(), score_map=other, threshold=self.threshold)
-        false_alarm = None
-        if self.meta is not None and len(found):
-            false_alarm = np.asarray(self.meta.predict_proba(found.features))
-        objects = _describe(found, false_alarm)
-        removed = (
-            set()
-            if false_alarm is None
-            else set(np.flatnonzero(false_alarm >= self.probability_threshold) + 1)
-        )
+        return self.detect_batch([image])[0]
+
+    def detect_batch(
+        self,
+        images: Sequence[np.ndarray | Image.Image | str | Path],
+        *,
+        threshold: float | None = None,
+        probability_threshold: float | None = None,
+    ) -> list[Detection]:
+        """Return what is unknown in several images, in their order.
+
+        In a bundle, images of equal size go through the network together. `seconds["network"]` of an image
+        is its share of the time.
+
+        Args:
+            images: as for one image.
+            threshold, probability_threshold: instead of the monitor's own, for looking around; the guarantee
+                of a calibration holds for its own thresholds only.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        limit = self.probability_threshold if probability_threshold is None else probability_threshold
+        pictures = [as_rgb(image) for image in images]
+        start = time.perf_counter()
+        seen = self.network.look(pictures)
+        share = (time.perf_counter() - start) / max(len(pictures), 1)
+        return [self._answer(p, s, threshold, limit, share) for p, s in zip(pictures, seen, strict=True)]
+
+    def _answer(
+        self, image: np.ndarray, seen: Seen, threshold: float, limit: float, network_seconds: float
+    ) -> Detection:
+        start = time.perf_counter()
+        found = find_segments(seen, (image.shape[0], image.shape[1]), threshold, self.region)
+        after_segments = time.perf_counter()
+        seconds = {"network": network_seconds, "segments": after_segments - start}
+        if found is None:
+            seconds["total"] = sum(seconds.values())
+            message = "the network's output is NaN or infinite; check its weights and the image"
+            return Detection.without_verdict(image, "not_finite", message, seconds)
+        objects, removed = self._judge(found, limit)
+        seconds["meta"] = time.perf_counter() - after_segments
+        seconds["total"] = sum(seconds.values())
         return Detection(
-            tuple(o for o in objects if o.id not in removed),
-            tuple(o for o in objects if o.id in removed),
-            found.score_map,
-            found.classes,
-            found.labels,
-            found.features,
-            rgb,
+            objects=objects,
+            removed=removed,
+            score=found.score,
+            classes=found.classes,
+            labels=found.labels,
+            feature_table=found.features,
+            feature_names=self._feature_names,
+            image=image,
+            seconds=seconds,
+            flagged_share=found.flagged_share(),
         )
 
-
-def _check_same_classes(meta: MetaClassifier, num_classes: int) -> None:
-    # one feature per class is enough to tell; a classifier of other features says so when it is asked
-    known = sum(name.startswith("class_probability_") for name in meta.feature_names)
-    if known and known != num_classes:
-        raise UsageError(
-            f"`meta` is a classifier for {known} classes, the network has {num_classes}; "
-            "give the meta.json of a run with this network"
+    def _judge(
+        self, found: FrameSegments, limit: float
+    ) -> tuple[tuple[UnknownObject, ...], tuple[UnknownObject, ...]]:
+        """Return objects and removed segments."""
+        if not len(found.features):
+            return (), ()
+        false_alarm, added = None, None
+        if self.meta is not None:
+            added = self.meta.contributions(found.features)
+            false_alarm = self.meta.of_logits(added.sum(axis=1) + self.meta.intercept)
+        described = [
+            self._describe(found, index, box, score, false_alarm, added)
+            for index, (box, score) in enumerate(
+                zip(found.boxes().tolist(), self._mean_scores(found).tolist(), strict=True)
+            )
+        ]
+        if false_alarm is None:
+            return tuple(described), ()
+        gone = (false_alarm >= limit).tolist()
+        return (
+            tuple(o for o, removed in zip(described, gone, strict=True) if not removed),
+            tuple(o for o, removed in zip(described, gone, strict=True) if removed),
         )
 
+    def _describe(
+        self,
+        found: FrameSegments,
+        index: int,
+        box: list[int],
+        score: float,
+        false_alarm: np.ndarray | None,
+        added: np.ndarray | None,
+    ) -> UnknownObject:
+        row = found.features[index]
+        return UnknownObject(
+            id=index + 1,
+            box=(box[0], box[1], box[2], box[3]),
+            center=(float(row[_CENTER]), float(row[_CENTER + 1])),
+            area=int(row[_SIZE]),
+            score=score,
+            probability=None if false_alarm is None else float(1 - false_alarm[index]),
+            reasons=() if added is None else self._reasons(row, -added[index]),
+        )
 
-def _as_rgb(image: np.ndarray | Image.Image | str | Path) -> UInt8[np.ndarray, "h w 3"]:
+    def _reasons(self, values: np.ndarray, weights: np.ndarray) -> tuple[Reason, ...]:
+        """Return the features that speak most for an object, then those most against it."""
+        order = np.argsort(weights, kind="stable")
+        strongest = [*order[::-1][:NUM_REASONS], *order[:NUM_REASONS]]
+        kept = [i for n, i in enumerate(strongest) if (weights[i] > 0 if n < NUM_REASONS else weights[i] < 0)]
+        names = self._feature_names
+        return tuple(
+            Reason(names[i], self._words[names[i]], float(values[i]), float(weights[i])) for i in kept
+        )
+
+    def _mean_scores(self, found: FrameSegments) -> np.ndarray:
+        if self.score_name == ENTROPY:
+            entropies: np.ndarray = found.features[:, _ENTROPY]
+            return entropies
+        pixels = np.flatnonzero(found.labels)
+        total = np.bincount(found.labels.ravel()[pixels] - 1, found.score.ravel()[pixels])
+        means: np.ndarray = total / found.features[:, _SIZE]
+        return means
+
+
+_ENTROPY, _SIZE, _CENTER = (feature_names(2).index(name) for name in ("entropy_mean", "size", "center_row"))
+
+
+def as_rgb(image: np.ndarray | Image.Image | str | Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Return an image as a uint8 (H,W,3) RGB array.
+
+    Raises:
+        UsageError: an array of another shape or type.
+        DataError: the file cannot be read.
+    """
     if isinstance(image, (str, Path)):
         return read_image(Path(image))
     if isinstance(image, Image.Image):
@@ -187,31 +294,28 @@ def _as_rgb(image: np.ndarray | Image.Image | str | Path) -> UInt8[np.ndarray, "
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise UsageError(f"`image` must be a uint8 (H,W,3) RGB array, a PIL image or a path; got {given}")
+    if not image.size:
+        raise UsageError(f"`image` must have at least one pixel; got shape {image.shape}")
     return image
 
 
-def _describe(segments: Segments, false_alarm: np.ndarray | None) -> list[UnknownObject]:
-    from scipy import ndimage
+def _decision(meta: str | Path | MetaClassifier | LinearDecision | None) -> LinearDecision | None:
+    if meta is None or isinstance(meta, LinearDecision):
+        return meta
+    return LinearDecision.load(meta) if isinstance(meta, (str, Path)) else meta.decision()
 
-    if not len(segments):
-        return []
-    pixels = np.flatnonzero(segments.labels > 0)
-    of_pixel = segments.labels.ravel()[pixels]
-    total = np.bincount(of_pixel, segments.score_map.ravel()[pixels])[1:]
-    sizes, center_rows, center_cols = (
-        segments.features[name].to_numpy() for name in ("size", "center_row", "center_col")
-    )
-    objects = []
-    for index, (rows, cols) in enumerate(ndimage.find_objects(segments.labels)):
-        area = int(sizes[index])
-        objects.append(
-            UnknownObject(
-                id=index + 1,
-                box=(rows.start, cols.start, rows.stop, cols.stop),
-                center=(float(center_rows[index]), float(center_cols[index])),
-                area=area,
-                score=float(total[index] / area),
-                probability=None if false_alarm is None else float(1 - false_alarm[index]),
-            )
+
+def _check_same_region(meta: LinearDecision, region: Region | None) -> None:
+    """Raise unless the classifier was fitted for this region, as far as it knows."""
+    if "region" not in meta.provenance:  # fitted outside of a run, or by a version without regions
+        if region is None:
+            return
+        fitted = None
+    else:
+        stored = meta.provenance["region"]
+        fitted = None if stored is None else Region.from_dict(stored)
+    if not same_region(fitted, region):
+        raise UsageError(
+            f"the meta classifier was fitted for the {describe_region(fitted)}, the monitor looks at the "
+            f"{describe_region(region)}; evaluate the run with the monitor's region, or give the monitor its own"
         )
-    return objects

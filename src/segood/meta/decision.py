@@ -7,7 +7,7 @@ adds to it. `MetaClassifier` fits what is applied here; a monitor in the field n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +53,14 @@ class LinearDecision:
             DataError: the file is missing, no JSON, of another format, or a field breaks its rule.
         """
         stored = read_model(path, LINEAR)
-        arrays = [np.array(stored[name], np.float64) for name in ("mean", "scale", "coefficients")]
+        mean, scale, coefficients = (
+            np.array(stored[name], np.float64) for name in ("mean", "scale", "coefficients")
+        )
         return cls(
             tuple(stored["feature_names"]),
-            *arrays,
+            mean,
+            scale,
+            coefficients,
             float(stored["intercept"]),
             float(stored["threshold"]),
             stored["provenance"],
@@ -77,8 +81,8 @@ class LinearDecision:
                 f"{_count_classes(names)} classes: give the meta.json of a run with this network"
             )
         order = [self.feature_names.index(name) for name in names]
-        arrays = (values[order] for values in (self.mean, self.scale, self.coefficients))
-        return LinearDecision(tuple(names), *arrays, self.intercept, self.threshold, self.provenance)
+        mean, scale, coefficients = (values[order] for values in (self.mean, self.scale, self.coefficients))
+        return replace(self, feature_names=tuple(names), mean=mean, scale=scale, coefficients=coefficients)
 
     def contributions(self, values: Float64[np.ndarray, "k m"]) -> Float64[np.ndarray, "k m"]:
         """Return what each feature adds to the logit of "false positive" of each segment."""
