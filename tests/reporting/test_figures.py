@@ -93,6 +93,15 @@ def test_charts_pass_the_validation_of_plotly(run_dir: Path) -> None:
         go.Figure(resolved(chart))
 
 
+def test_level_lines_are_named_beside_the_axes(run_dir: Path) -> None:
+    block = pixel_blocks(RunResults.load(run_dir / "metrics.json"))[0]
+    for chart in (roc_chart, pr_chart, violin_chart):
+        layout = (chart(block, 0.7) or {})["layout"]
+        (label,) = layout["annotations"]
+        assert (label["x"], label["xref"], label["xanchor"]) == (1, "paper", "left")
+        assert label["xshift"] < layout["margin"]["r"]
+
+
 def item(edges: list[float], num_in: list[int], num_ood: list[int], roc: Curve | None = None) -> PixelResult:
     counts = Distribution(edges, num_in, num_ood)
     return PixelResult("m", "d", "entropy", sum(num_in), sum(num_ood), 0.5, 0.5, 0.5, {}, roc, None, counts)

@@ -29,6 +29,8 @@ Points = dict[str, OperatingPoint]
 MODEL_COLORS = ("$before", "$after", "$third", "$fourth")
 MODEL_DASHES = ("dot", "solid", "dash", "dashdot")
 TOP_COEFFICIENTS = 20
+LABEL_MARGIN = 66
+"""Pixels to the right of the axes that `margin_label` takes, with the markers that reach out of them."""
 
 
 def model_style(position: int, total: int) -> tuple[str, str]:
@@ -66,10 +68,7 @@ def roc_chart(block: PixelBlock, threshold: float | None, points: Points | None 
         return None
     layout = _unit_layout("false positive rate", "true positive rate")
     layout["shapes"] = [{**_line(0, 0.95, 1, 0.95), "xref": "paper"}]  # also right on a logarithmic axis
-    layout["annotations"] = [
-        {"x": 1, "xref": "paper", "y": 0.95, "xanchor": "right", "yanchor": "top", "showarrow": False,
-         "text": "95 % TPR", "font": {"size": 11, "color": "$muted"}}
-    ]  # fmt: skip
+    layout["annotations"] = [margin_label(0.95, "95 %<br>TPR")]
     return {"data": traces, "layout": layout}
 
 
@@ -103,10 +102,7 @@ def pr_chart(block: PixelBlock, threshold: float | None, points: Points | None =
         return None
     layout = _unit_layout("recall", "precision")
     layout["shapes"] = [_line(0, floor, 1, floor)]
-    layout["annotations"] = [
-        {"x": 1, "y": floor, "xanchor": "right", "yanchor": "bottom", "text": f"guessing: {percent(floor)}",
-         "showarrow": False, "font": {"size": 11, "color": "$muted"}}
-    ]  # fmt: skip
+    layout["annotations"] = [margin_label(floor, f"guessing<br>{percent(floor)}")]
     return {"data": traces, "layout": layout}
 
 
@@ -138,14 +134,11 @@ def violin_chart(block: PixelBlock, threshold: float | None) -> Figure | None:
             "zeroline": False,
         },
         "hovermode": "closest",
-        "margin": {"l": 48, "r": 18, "t": 30, "b": 24},
+        "margin": {"l": 48, "r": LABEL_MARGIN, "t": 30, "b": 24},
     }
     if threshold is not None:
         layout["shapes"] = [{**_line(0, threshold, 1, threshold), "xref": "paper"}]
-        layout["annotations"] = [
-            {"x": 1, "xref": "paper", "y": threshold, "xanchor": "right", "yanchor": "bottom",
-             "showarrow": False, "text": f"t = {threshold:g}", "font": {"size": 11, "color": "$muted"}}
-        ]  # fmt: skip
+        layout["annotations"] = [margin_label(threshold, f"t = {threshold:g}")]
     return {"data": traces, "layout": layout}
 
 
@@ -257,12 +250,23 @@ def _unit_layout(x_title: str, y_title: str) -> dict[str, Any]:
     return {
         "xaxis": {"title": {"text": x_title}, "range": [0, 1], "zeroline": False},
         "yaxis": {"title": {"text": y_title}, "range": [0, 1.02], "zeroline": False},
+        "margin": {"l": 48, "r": LABEL_MARGIN, "t": 30, "b": 40},
     }
 
 
 def _line(x0: float, y0: float, x1: float, y1: float) -> dict[str, Any]:
     return {"type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "layer": "below",
             "line": {"color": "$muted", "width": 1, "dash": "dot"}}  # fmt: skip
+
+
+def margin_label(y: float, text: str) -> dict[str, Any]:
+    """Name a level line to the right of the axes, where no curve and no marker can lie over the words.
+
+    The layout needs a right margin of `LABEL_MARGIN`.
+    """
+    return {"x": 1, "xref": "paper", "y": y, "xanchor": "left", "yanchor": "middle", "xshift": 9,
+            "align": "left", "showarrow": False, "text": text, "borderpad": 0,
+            "font": {"size": 11, "color": "$muted"}}  # fmt: skip
 
 
 def escape_text(text: str) -> str:

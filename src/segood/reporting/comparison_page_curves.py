@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from segood.evaluation.comparison.results import ComparedDataset, ComparisonResults, Row
-from segood.reporting.charts import Figure
+from segood.reporting.charts import LABEL_MARGIN, Figure, margin_label
 from segood.reporting.comparison_blocks import method_label
 from segood.reporting.comparison_curves import row_point
 from segood.reporting.comparison_page_style import Look, method_looks, plain_text
@@ -40,7 +40,7 @@ def roc_figure(results: ComparisonResults, dataset: ComparedDataset) -> Figure |
              "line": {"color": "$muted", "width": 1, "dash": "dot"}}  # fmt: skip
     layout = _layout("false positive rate", "true positive rate")
     layout["shapes"] = [_level(0.95)]
-    layout["annotations"] = [_level_label(0.95, "95 % TPR", "top")]
+    layout["annotations"] = [margin_label(0.95, "95 %<br>TPR")]
     return {"data": [guess, *traces], "layout": layout}
 
 
@@ -64,7 +64,7 @@ def pr_figure(results: ComparisonResults, dataset: ComparedDataset) -> Figure | 
     layout = _layout("recall", "precision")
     layout["yaxis"] = {"title": {"text": "precision"}, "rangemode": "tozero", "zeroline": False}
     layout["shapes"] = [_level(floor)]
-    layout["annotations"] = [_level_label(floor, f"guessing: {percent(floor)}", "bottom")]
+    layout["annotations"] = [margin_label(floor, f"guessing<br>{percent(floor)}")]
     return {"data": traces, "layout": layout}
 
 
@@ -98,14 +98,10 @@ def _layout(x: str, y: str) -> dict[str, Any]:
         "xaxis": {"title": {"text": x}, "range": [0, 1], "zeroline": False},
         "yaxis": {"title": {"text": y}, "range": [0, 1.02], "zeroline": False},
         "hovermode": "closest",
+        "margin": {"l": 48, "r": LABEL_MARGIN, "t": 24, "b": 40},
     }
 
 
 def _level(y: float) -> dict[str, Any]:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "layer": "below",
             "line": {"color": "$muted", "width": 1, "dash": "dot"}}  # fmt: skip
-
-
-def _level_label(y: float, text: str, anchor: str) -> dict[str, Any]:
-    return {"x": 1, "xref": "paper", "y": y, "xanchor": "right", "yanchor": anchor, "showarrow": False,
-            "text": text, "bgcolor": "$card/0.7", "font": {"size": 11, "color": "$muted"}}  # fmt: skip
