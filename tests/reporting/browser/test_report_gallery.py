@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.reporting.browser.expected import Place, facts, own_place, states
-from tests.reporting.browser.opened import OpenedPage, eventually
+from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
 
 from segood.evaluation.exploration import Exploration, ShownFrame, ShownSegment
 
@@ -203,6 +203,23 @@ def test_a_click_explains_a_segment(report: OpenedPage, exploration: Exploration
     assert details(report)["parts"]["logit"] == segment.logit
     report.press("#details-close", "Enter")
     assert not report.page.locator("#details").is_visible()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, (800, 1000), PHONE])
+def test_the_panel_leaves_its_segment_in_sight(
+    report: OpenedPage, exploration: Exploration, model: str, size: tuple[int, int]
+) -> None:
+    report.page.set_viewport_size({"width": size[0], "height": size[1]})
+    frame, segment = explained(exploration, model, report)
+    chosen = report.page.locator(f"{frame_selector(frame)} .segment[data-segment='{segment.segment}']")
+    chosen.scroll_into_view_if_needed()
+    chosen.dispatch_event("click")
+    script = """(segment) => {
+      const box = segment.querySelector('.shape').getBoundingClientRect();
+      const at = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+      return Boolean(at?.closest('svg.overlay') === segment.closest('svg.overlay'));
+    }"""
+    eventually(lambda: chosen.evaluate(script), True)  # the page may still be scrolling
 
 
 def test_arrow_keys_walk_through_the_segments_of_a_frame(

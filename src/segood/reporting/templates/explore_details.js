@@ -10,7 +10,16 @@ function openDetails(card, id) {
   const dialog = document.getElementById("details");
   fillDetails();
   if (!dialog.open) dialog.show();
-  document.getElementById("details-title").focus();
+  document.getElementById("details-title").focus({ preventScroll: true });
+  uncover(dialog, card.article, id);
+}
+// The segment stays in sight: the panel takes the other side, and what it would still cover moves up.
+function uncover(dialog, article, id) {
+  const boxOf = (part) => part.getBoundingClientRect(), stage = article.querySelector(".segments .stage");
+  const segment = boxOf(article.querySelector(`.segment[data-segment="${id}"] .shape`));
+  dialog.classList.toggle("left", segment.left + segment.right > innerWidth);
+  const panel = boxOf(dialog), picture = boxOf(stage);
+  if (picture.bottom > panel.top && picture.left < panel.right && picture.right > panel.left) stage.scrollIntoView({ behavior: "instant" });
 }
 function closeDetails() {
   const dialog = document.getElementById("details");
@@ -41,10 +50,11 @@ function noReason(card) {
 function valued(name, part, value, text) {
   return element(name, { "data-part": part, "data-value": value }, text);
 }
+function chanceInWords(value) { return value < 0.0005 ? "below 0.001" : value >= 0.9995 ? "above 0.999" : digits(value); }
 function reasons(segment) {
   const least = record.probabilities[state.probability];
   const rule = keepsAll(state.probability) ? "The slider is at “keep all”." : `From ${short(least)} on, segments are removed.`;
-  const chance = element("p", { class: "chance" }, "Probability of a false alarm: ", valued("b", "probability", segment.probability, digits(segment.probability)), `. ${rule}`);
+  const chance = element("p", { class: "chance" }, "Probability of a false alarm: ", valued("b", "probability", segment.probability, chanceInWords(segment.probability)), `. ${rule}`);
   if (segment.logit === null) return [chance, element("p", { class: "quiet" }, "This classifier does not split into contributions of features.")];
   return [chance, contributionTable(segment), arithmetic(segment)];
 }

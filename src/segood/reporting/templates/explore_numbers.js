@@ -53,7 +53,8 @@ function showState() {
   document.querySelectorAll("b[data-state-text]").forEach((place) => { place.textContent = describe(); });
   clearTimeout(telling); // a screen reader is told where the slider came to rest
   const words = errorsInWords();
-  telling = setTimeout(() => {
-    document.getElementById("state").textContent = `${describe()}${words ? `: ${words} (${context.models[state.model]})` : ""}`;
+  telling = setTimeout(() => { // on a phone, the labels of the sliders say the first half
+    const half = words ? element("span", { class: "long" }, `${describe()}: `) : describe();
+    document.getElementById("state").replaceChildren(half, words ? `${words} (${context.models[state.model]})` : "");
   }, 250);
 }
