@@ -300,6 +300,18 @@ def test_many_frames_are_sampled_and_said(run_dir: Path) -> None:
     assert "4 of 6 frames are shown" in page.text
 
 
+def test_a_run_says_of_how_many_frames_it_keeps_pictures(run_dir: Path) -> None:
+    datasets = RunResults.load(run_dir / "metrics.json").datasets
+    kept = {path.name: len(list(path.glob("*.npz"))) for path in (run_dir / "gallery").iterdir()}
+    change_results(
+        run_dir, datasets=[dataclasses.replace(d, num_images=kept.get(d.key, d.num_images)) for d in datasets]
+    )
+    assert "keeps pictures of" not in Page(build_report(run_dir)).text
+    change_results(run_dir, datasets=[dataclasses.replace(d, num_images=1234) for d in datasets])
+    words = " and ".join(f"{kept[d.key]} of 1,234 frames of {d.title}" for d in datasets if d.key in kept)
+    assert f"The run keeps pictures of {words}; numbers count all." in Page(build_report(run_dir)).text
+
+
 def test_size_and_time(tmp_path: Path, fabricate: Callable[..., RunResults]) -> None:
     fabricate(tmp_path, size=(256, 512), num_frames=4)
     start = time.perf_counter()

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from segood.evaluation.results import RunResults
+from segood.reporting.formats import count, join_words
+
 MAX_FRAMES = 100
 
 
@@ -29,6 +32,17 @@ def sample_frames(paths: dict[str, list[Path]], limit: int = MAX_FRAMES) -> dict
     for dataset, path in everything:
         chosen.setdefault(dataset, []).append(path)
     return chosen
+
+
+def kept_in_words(paths: dict[str, list[Path]], results: RunResults) -> tuple[str, ...]:
+    """Return what share of its frames a run keeps pictures of, in a sentence; nothing where it keeps all."""
+    kept = [(dataset, len(paths.get(dataset.key, []))) for dataset in results.datasets]
+    parts = [
+        f"{count(number)} of {count(dataset.num_images)} frames of {dataset.title}"
+        for dataset, number in kept
+        if 0 < number < dataset.num_images
+    ]
+    return (f"The run keeps pictures of {join_words(parts)}; numbers count all.",) if parts else ()
 
 
 def sample_ids(paths: dict[str, list[Path]]) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ from segood.reporting.explore_embed import embed
 from segood.reporting.explore_full_size import write_full_size
 from segood.reporting.explore_inputs import read_sliders
 from segood.reporting.explore_page import Explored, explore
-from segood.reporting.explore_sampling import MAX_FRAMES
+from segood.reporting.explore_sampling import MAX_FRAMES, kept_in_words
 from segood.reporting.gallery import Gallery, build_gallery
 from segood.reporting.inputs import RunParts, read_run
 from segood.reporting.page_template import plotly_script, render_page, template_text
@@ -144,6 +144,7 @@ def _gallery(
     order = {dataset.key: place for place, dataset in enumerate(results.datasets)}
     return {
         "gallery": gallery,
+        "gallery_kept": kept_in_words(parts.gallery, results),
         "frames": sorted(gallery.items, key=lambda item: order.get(item.dataset, len(order))),
         "gallery_titles": {key: dataset_info(results, key).title for key in parts.gallery},
         "gallery_range": gallery.score_range,

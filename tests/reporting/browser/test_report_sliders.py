@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.reporting.browser.expected import Place, numbers, numbers_of_metrics, own_place
-from tests.reporting.browser.opened import OpenedPage, eventually
+from tests.reporting.browser.opened import PHONE, OpenedPage, eventually
 
 from segood import runs
 from segood.evaluation import RunResults
@@ -85,6 +86,23 @@ def test_words_follow_the_sliders(report: OpenedPage, exploration: Exploration) 
         assert f"{count:,} error" in report.words("#state")
 
 
+def test_a_phone_shows_the_errors_in_full(open_page: Callable[..., OpenedPage], evaluated_run: Path) -> None:
+    page = open_page(evaluated_run / "report.html", size=PHONE)
+    page.wait_for("document.getElementById('state').textContent.includes('errors on')")
+    assert page.words("#state").count("errors on") == 2
+    assert page.page.locator("#state").evaluate("(e) => e.scrollHeight <= e.clientHeight")
+
+
+def test_the_colour_bar_marks_the_threshold(report: OpenedPage, exploration: Exploration) -> None:
+    bar = "document.querySelector('.colorbar i').getBoundingClientRect()"
+    mark = "document.querySelector('.colorbar b').getBoundingClientRect()"
+    for threshold, value in enumerate(exploration.thresholds):
+        report.move_sliders(threshold, 0)
+        assert f"mark: t = {value:g}" in report.words(".colorbar")
+        share = report.page.evaluate(f"({mark}.left + {mark}.width / 2 - {bar}.left) / {bar}.width")
+        assert share == pytest.approx(value, abs=0.01)  # entropy is shown from 0 to 1
+
+
 def test_sliders_move_by_keyboard(report: OpenedPage, exploration: Exploration) -> None:
     for name, count in (
         ("threshold", len(exploration.thresholds)), ("probability", len(exploration.probabilities)),
@@ -137,6 +155,22 @@ def test_operating_points_move_with_the_threshold(report: OpenedPage, exploratio
             points["pr-0"] = [found["recall"], found["precision"]]
             for chart, point in points.items():
                 eventually(lambda c=chart, m=sweep.model: report.page.evaluate(script, [c, m]), point)
+
+
+def test_operating_points_never_lie_over_words(report: OpenedPage, exploration: Exploration) -> None:
+    script = """() => [...document.querySelectorAll('[id^=roc-], [id^=pr-]')].flatMap((chart) => {
+      const boxes = (selector) => [...chart.querySelectorAll(selector)].map((e) => e.getBoundingClientRect());
+      const words = boxes('.annotation text, .legendtext');
+      return boxes('.scatterlayer .point').map((p) => words.some((w) =>
+        p.left < w.right && w.left < p.right && p.top < w.bottom && w.top < p.bottom));
+    })"""
+    report.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
+    for threshold in range(len(exploration.thresholds)):
+        report.move_sliders(threshold, own_place(exploration).probability)
+        report.page.wait_for_timeout(300)
+        over = report.page.evaluate(script)
+        assert len(over) >= 4
+        assert not any(over), exploration.thresholds[threshold]
 
 
 def test_other_views_of_the_charts(report: OpenedPage) -> None:

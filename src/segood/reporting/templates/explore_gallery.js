@@ -73,10 +73,20 @@ function showGallery() {
   const shown = matching.slice(PER_PAGE * state.page, PER_PAGE * (state.page + 1));
   arrange(shown);
   shown.forEach(showCard);
+  markThreshold(document.querySelector(".colorbar i[data-low]"));
   document.getElementById("previous").disabled = state.page === 0;
   document.getElementById("next").disabled = state.page === pages - 1;
   document.getElementById("gallery-state").textContent = `${matching.length} of ${plural(cards.length, "frame")}`
     + (pages > 1 ? `, page ${state.page + 1} of ${pages}` : "");
+}
+function markThreshold(bar) {
+  const mark = bar?.querySelector("b");
+  if (!mark) return;
+  const { low, high } = bar.dataset, threshold = record.thresholds[state.threshold], share = (threshold - low) / (high - low);
+  mark.hidden = share < 0 || share > 1;
+  mark.style.left = `${100 * share}%`;
+  mark.title = `t = ${short(threshold)}`;
+  document.querySelector(".colorbar .mark").textContent = mark.hidden ? `t = ${short(threshold)} is outside` : `mark: ${mark.title}`;
 }
 function arrange(shown) {
   const visible = new Set(shown), list = document.getElementById("frames");
