@@ -113,6 +113,22 @@ def read_image(path: str | Path) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
 
 
+def resize_image(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Resize a frame, with Pillow's bilinear on uint8 (with antialiasing); itself where nothing is to do.
+
+    Args:
+        image: uint8 (H,W,3), RGB.
+        size: (rows, columns); None keeps the size.
+
+    Example:
+        >>> resize_image(np.zeros((4, 6, 3), np.uint8), (2, 3)).shape
+        (2, 3, 3)
+    """
+    if size is None or image.shape[:2] == tuple(size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
 def read_labels(path: str | Path) -> np.ndarray:
     """Read a label map: one value per pixel.
 

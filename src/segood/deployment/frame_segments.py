@@ -41,29 +41,6 @@ class FrameSegments:
         total = self.labels.size if self.inside is None else int(np.count_nonzero(self.inside))
         return int(np.count_nonzero(self.labels)) / total if total else 0.0
 
-    def boxes(self) -> np.ndarray:
-        """Return (K, 4) int64: row0, col0, row1, col1 of each segment, half-open."""
-        height, width = self.labels.shape
-        # A column of zeros ends every run of equal labels with its row.
-        padded = np.zeros((height, width + 1), np.int32)
-        padded[:, :width] = self.labels
-        flat = padded.ravel()
-        ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        starts = np.concatenate([[0], ends])
-        stops = np.concatenate([ends, [flat.size]])
-        label = flat[starts]
-        runs = label > 0
-        starts, stops, label = starts[runs], stops[runs], label[runs] - 1
-        boxes = np.empty((len(self.features), 4), np.int64)
-        boxes[:, :2] = np.iinfo(np.int64).max
-        boxes[:, 2:] = 0
-        row, col = np.divmod(starts, width + 1)
-        np.minimum.at(boxes[:, 0], label, row)
-        np.minimum.at(boxes[:, 1], label, col)
-        np.maximum.at(boxes[:, 2], label, row + 1)
-        np.maximum.at(boxes[:, 3], label, col + stops - starts)
-        return boxes
-
 
 def find_segments(
     seen: Seen, size: tuple[int, int], threshold: float, region: Region | None
@@ -125,3 +102,39 @@ def _plainly(
         size=size,
     )
     return FrameSegments(found.labels, found.features.to_numpy(), found.score_map, found.classes, inside)
+
+
+def boxes_of(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the boxes of segments.
+
+    Args:
+        labels: (H,W) int32, 0 none, 1..K.
+        count: K.
+
+    Returns:
+        (K, 4) int64: row0, col0, row1, col1, half-open.
+
+    Example:
+        >>> boxes_of(np.array([[0, 1, 1], [2, 0, 1]], np.int32), 2).tolist()
+        [[0, 1, 2, 3], [1, 0, 2, 1]]
+    """
+    height, width = labels.shape
+    # A column of zeros ends every run of equal labels with its row.
+    padded = np.zeros((height, width + 1), np.int32)
+    padded[:, :width] = labels
+    flat = padded.ravel()
+    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts = np.concatenate([[0], ends])
+    stops = np.concatenate([ends, [flat.size]])
+    label = flat[starts]
+    runs = label > 0
+    starts, stops, label = starts[runs], stops[runs], label[runs] - 1
+    boxes = np.empty((count, 4), np.int64)
+    boxes[:, :2] = np.iinfo(np.int64).max
+    boxes[:, 2:] = 0
+    row, col = np.divmod(starts, width + 1)
+    np.minimum.at(boxes[:, 0], label, row)
+    np.minimum.at(boxes[:, 1], label, col)
+    np.maximum.at(boxes[:, 2], label, row + 1)
+    np.maximum.at(boxes[:, 3], label, col + stops - starts)
+    return boxes

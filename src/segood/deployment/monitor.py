@@ -1,8 +1,8 @@
 """Everything behind one call: image -> unknown objects.
 
 In: an image and a network, either PyTorch's or that of a bundle. Out: `Detection`: the objects that remain
-after the meta classifier, those it removed, the score map, the predicted classes. A monitor from a bundle needs
-ONNX Runtime, NumPy, Numba and Pillow, no PyTorch.
+after the meta classifier, those it removed, the score map, the predicted classes. A monitor from a bundle
+needs ONNX Runtime, NumPy, Numba and Pillow, no PyTorch.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 from PIL import Image
 
 from segood.checks import check_unit_interval
-from segood.data.images import read_image
+from segood.data.images import read_image, resize_image
 from segood.deployment.detection import Detection, Reason, UnknownObject
-from segood.deployment.frame_segments import FrameSegments, find_segments
+from segood.deployment.enlarging import enlarged
+from segood.deployment.frame_segments import FrameSegments, boxes_of, find_segments
 from segood.deployment.networks import ENTROPY, Network, OnnxMonitorNetwork, Seen, TorchNetwork
 from segood.errors import UsageError
 from segood.meta.decision import LinearDecision
@@ -51,9 +52,12 @@ class Monitor:
             this; in [0, 1]. The one stored with the classifier if not given.
         region: where segments may lie; `None` for the whole image. A classifier that was fitted for another
             region is refused.
+        frame_size: (rows, columns) to which images are resized first: the size that the meta classifier and
+            the thresholds were found at, since features count pixels. What is found is scaled back to the
+            image's own size. `None` works at the size of the image.
 
     Attributes:
-        threshold, probability_threshold, region: as given, or as stored.
+        threshold, probability_threshold, region, frame_size: as given, or as stored.
         meta: the linear decision, or None.
         label, class_names: of the network.
         score_name: of the score.
@@ -81,6 +85,7 @@ class Monitor:
         *,
         probability_threshold: float | None = None,
         region: Region | None = None,
+        frame_size: tuple[int, int] | None = None,
     ) -> None:
         self.network: Network = model if isinstance(model, OnnxMonitorNetwork) else TorchNetwork(model, score)
         if self.score_name == ENTROPY:
@@ -89,6 +94,7 @@ class Monitor:
             raise UsageError(f"`threshold` must be a finite number; got {threshold}")
         self.threshold = threshold
         self.region = region
+        self.frame_size = frame_size
         self._feature_names = tuple(feature_names(len(self.class_names)))
         self._words = {name: describe_feature(name, self.class_names) for name in self._feature_names}
         self.meta = _decision(meta)
@@ -182,9 +188,13 @@ class Monitor:
         limit = self.probability_threshold if probability_threshold is None else probability_threshold
         pictures = [as_rgb(image) for image in images]
         start = time.perf_counter()
-        seen = self.network.look(pictures)
+        frames = [resize_image(picture, self.frame_size) for picture in pictures]
+        seen = self.network.look(frames)
         share = (time.perf_counter() - start) / max(len(pictures), 1)
-        return [self._answer(p, s, threshold, limit, share) for p, s in zip(pictures, seen, strict=True)]
+        return [
+            enlarged(self._answer(frame, one, threshold, limit, share), picture)
+            for picture, frame, one in zip(pictures, frames, seen, strict=True)
+        ]
 
     def _answer(
         self, image: np.ndarray, seen: Seen, threshold: float, limit: float, network_seconds: float
@@ -226,7 +236,11 @@ class Monitor:
         described = [
             self._describe(found, index, box, score, false_alarm, added)
             for index, (box, score) in enumerate(
-                zip(found.boxes().tolist(), self._mean_scores(found).tolist(), strict=True)
+                zip(
+                    boxes_of(found.labels, len(found.features)).tolist(),
+                    self._mean_scores(found).tolist(),
+                    strict=True,
+                )
             )
         ]
         if false_alarm is None:
@@ -317,5 +331,5 @@ def _check_same_region(meta: LinearDecision, region: Region | None) -> None:
     if not same_region(fitted, region):
         raise UsageError(
             f"the meta classifier was fitted for the {describe_region(fitted)}, the monitor looks at the "
-            f"{describe_region(region)}; evaluate the run with the monitor's region, or give the monitor its own"
+            f"{describe_region(region)}; evaluate the run with that region, or give the monitor the other"
         )

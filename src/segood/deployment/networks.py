@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from PIL import Image
 
 from segood.compiled import kernels_enabled, num_threads
+from segood.data.images import resize_image
 from segood.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -166,10 +166,7 @@ class OnnxMonitorNetwork:
         return {name: value[0] for name, value in zip(names, values, strict=True)}
 
     def _prepare(self, image: np.ndarray) -> np.ndarray:
-        if self.working_size is None or image.shape[:2] == self.working_size:
-            return np.ascontiguousarray(image)
-        rows, columns = self.working_size
-        return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+        return np.ascontiguousarray(resize_image(image, self.working_size))
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         session = self._open()

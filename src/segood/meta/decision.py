@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segood.errors import UsageError
-from segood.meta.storage import LINEAR, read_model
+from segood.meta.storage import LINEAR, parse_model, read_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -52,7 +52,15 @@ class LinearDecision:
         Raises:
             DataError: the file is missing, no JSON, of another format, or a field breaks its rule.
         """
-        stored = read_model(path, LINEAR)
+        return cls._of(read_model(path, LINEAR))
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> LinearDecision:
+        """Read the content of a `meta.json`, which errors call `name`; raises as `load`."""
+        return cls._of(parse_model(content, LINEAR, name))
+
+    @classmethod
+    def _of(cls, stored: Mapping[str, Any]) -> LinearDecision:
         mean, scale, coefficients = (
             np.array(stored[name], np.float64) for name in ("mean", "scale", "coefficients")
         )

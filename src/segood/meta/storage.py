@@ -65,27 +65,45 @@ def read_model(path: str | Path, kind: Kind) -> dict[str, Any]:
         DataError: missing file, no JSON, another format or version, a field that is missing or
             breaks its rule; the message names the file and the field.
     """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot read the meta classifier ({error.strerror}); {kind.remedy}"
+        ) from error
+    return parse_model(content, kind, str(path))
+
+
+def parse_model(content: bytes, kind: Kind, name: str) -> dict[str, Any]:
+    """Check the fields as `read_model` does, of a file's content.
+
+    Args:
+        content: of the file.
+        kind: `LINEAR` or `NEURAL`.
+        name: what errors call it.
+
+    Raises:
+        DataError: as `read_model`.
+    """
     remedy = kind.remedy
     try:
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the meta classifier ({error.strerror}); {remedy}") from error
-    except ValueError as error:  # includes text that is not UTF-8
-        raise DataError(f"{path}: is not JSON ({error}); {remedy}") from error
+        stored = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # includes text that is not UTF-8
+        raise DataError(f"{name}: is not JSON ({error}); {remedy}") from error
     if not isinstance(stored, dict) or stored.get("format") != kind.format:
-        raise DataError(f"{path}: is not a meta classifier (no format {kind.format!r}); {remedy}")
+        raise DataError(f"{name}: is not a meta classifier (no format {kind.format!r}); {remedy}")
     if stored.get("version") != VERSION:
         raise DataError(
-            f"{path}: has format version {stored.get('version')!r}, this segood reads {VERSION}; {remedy}"
+            f"{name}: has format version {stored.get('version')!r}, this segood reads {VERSION}; {remedy}"
         )
     names = stored.get("feature_names")
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path}: `feature_names` must be a list of names; {remedy}")
+    if not isinstance(names, list) or not names or not all(isinstance(feature, str) for feature in names):
+        raise DataError(f"{name}: `feature_names` must be a list of names; {remedy}")
     if len(set(names)) != len(names):
-        raise DataError(f"{path}: `feature_names` must not repeat a name; {remedy}")
+        raise DataError(f"{name}: `feature_names` must not repeat a name; {remedy}")
     for field, (rule, holds) in kind.rules(len(names)).items():
         if field not in stored or not holds(stored[field]):
-            raise DataError(f"{path}: `{field}` must be {rule}; {remedy}")
+            raise DataError(f"{name}: `{field}` must be {rule}; {remedy}")
     return stored
 
 

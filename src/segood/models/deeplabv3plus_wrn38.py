@@ -44,7 +44,7 @@ class ASPP(nn.Module):
     def _pool(self, x: Tensor) -> Tensor:
         convolution, norm, relu = self.img_conv
         pooled = convolution(x.mean((2, 3), keepdim=True))
-        if len(x) == 1 and norm.training and isinstance(norm, nn.BatchNorm2d):
+        if isinstance(norm, nn.BatchNorm2d) and norm.training and len(x) == 1:
             # one value per channel has no variance to learn from
             fixed = F.batch_norm(
                 pooled, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from segood.checks import check_choice
+from segood.data.images import resize_image
 from segood.errors import UsageError
 
 ChannelOrder = Literal["rgb", "bgr"]
@@ -156,10 +156,7 @@ class Preprocessing:
             (2, 3, 3)
         """
         check_image(image)
-        rows, columns = self.resized((image.shape[0], image.shape[1]), scale)
-        if image.shape[:2] == (rows, columns):
-            return image
-        return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+        return resize_image(image, self.resized((image.shape[0], image.shape[1]), scale))
 
     def resized(self, size: tuple[int, int], scale: float = 1.0) -> tuple[int, int]:
         """Return (rows, columns) that `resize` gives an image of `size`.
