@@ -18,6 +18,7 @@ VERBS = {
     "meta": "filter false alarms with the meta classifier",
     "compare": "networks × scores × test sets: one table with intervals, and its figures",
     "report": "one self-contained HTML page of a run",
+    "calibrate": "thresholds that keep a stated target on new scenes, with what is assumed",
     "predict": "images -> overlays and a JSON of unknown objects",
 }
 

@@ -184,6 +184,29 @@ def read_segments(run: str | Path) -> pd.DataFrame:
         ) from error
 
 
+def load_final(run: str | Path) -> tuple[SegmentationModel, ModelInfo]:
+    """Load the network that a run's `meta.json` belongs to: the fine-tuned one, or the last of those given.
+
+    Raises:
+        DataError: no run directory, or its training has not finished.
+        CheckpointError, UsageError: as `segood.load_model`.
+    """
+    run = Path(run)
+    stored = runs.read_config(run)
+    given = _given_models(run, stored, None)
+    if not given and not (run / runs.FINAL).exists():
+        raise DataError(
+            f"{run / runs.FINAL} is missing: training has not finished; `segood train --resume` goes on"
+        )
+    if not given:
+        model, file, key = _trained_network(run / runs.FINAL, stored), run / runs.FINAL, "after"
+    else:
+        key, described = list(given.items())[-1]
+        model = described.load_trained(f"models.{key}")
+        file = Path(described.checkpoint or described.name)
+    return model, describe_model(key, TITLES.get(key, key), model, file if file.is_file() else None)
+
+
 def _filter_and_save(
     folder: Path,
     results: RunResults,
