@@ -35,7 +35,19 @@ def sample_frames(paths: dict[str, list[Path]], limit: int = MAX_FRAMES) -> dict
 
 
 def kept_in_words(paths: dict[str, list[Path]], results: RunResults) -> tuple[str, ...]:
-    """Return what share of its frames a run keeps pictures of, in a sentence; nothing where it keeps all."""
+    """Return of how many of its frames a run keeps pictures, in a sentence; nothing where it keeps all.
+
+    Args:
+        paths: `.npz` files per data set.
+        results: of the run; a data set that it does not know is left out.
+
+    Example:
+        >>> from segood.evaluation.results import DatasetInfo
+        >>> street = DatasetInfo("a", "Streets", "", 40, 40, "label", "")
+        >>> results = RunResults("run", "", "", None, "", [], [street])
+        >>> kept_in_words({"a": [Path("0.npz"), Path("1.npz")]}, results)
+        ('The run keeps pictures of 2 of 40 frames of Streets; numbers count all.',)
+    """
     kept = [(dataset, len(paths.get(dataset.key, []))) for dataset in results.datasets]
     parts = [
         f"{count(number)} of {count(dataset.num_images)} frames of {dataset.title}"
