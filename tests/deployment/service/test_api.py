@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tests.deployment.service.client import Client
+from tests.deployment.service.client import Client, form
 from tests.deployment.service.conftest import Start
 from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
 
@@ -117,6 +117,21 @@ def test_batch_has_a_result_or_an_error_each(client: Client) -> None:
     ]  # fmt: skip
     assert [item["result"] and len(item["result"]["objects"]) for item in found] == [1, None, None, 1]
     assert found[3]["result"]["height"] == 48
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("日本 é.png".encode(), "日本 é.png"),
+        ("é.png".encode("latin-1"), "\ufffd.png"),
+        (b"a\x00b\x1b[31m.png", "ab[31m.png"),
+        (b"x" * 3000, "x" * 100),
+    ],
+)
+def test_names_of_files_are_safe_to_show(client: Client, name: bytes, expected: str) -> None:
+    body, kind = form([("files", "NAME", encoded())])
+    answer = client.ask("POST", "/v1/detect/batch", body.replace(b"NAME", name), {"Content-Type": kind})
+    assert answer.json()["results"][0]["name"] == expected
 
 
 def test_states_and_model(client: Client) -> None:

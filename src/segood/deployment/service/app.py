@@ -21,10 +21,11 @@ from starlette.exceptions import HTTPException
 
 from segood.deployment.detection import Detection
 from segood.deployment.service import answers
-from segood.deployment.service.body import MULTIPART, Upload, content_type, linger, read_body, split_multipart
+from segood.deployment.service.body import MULTIPART, content_type, linger, read_body
 from segood.deployment.service.core import Admission, Service
 from segood.deployment.service.decoding import FORMATS
 from segood.deployment.service.detector import Detector
+from segood.deployment.service.forms import Upload, split_form
 from segood.deployment.service.keys import KeyCheck
 from segood.deployment.service.metrics import CONTENT_TYPE
 from segood.deployment.service.observing import Observing
@@ -171,7 +172,7 @@ def create_app(monitor: Detector, options: ServiceOptions | None = None) -> Fast
     async def detect(request: Request, query: Annotated[DetectQuery, Query()]) -> Response:
         """Find unknown objects in one image: the body itself, or the file of a form."""
         async with _inside(service, request) as admission:
-            uploads = await _uploads(request, admission, options, single=True)
+            uploads = await _uploads(service, request, admission, single=True)
             async with _client(request) as gone:
                 result, seconds = await _one(service, admission, uploads[0], query, gone)
 
@@ -194,7 +195,7 @@ def create_app(monitor: Detector, options: ServiceOptions | None = None) -> Fast
     async def detect_batch(request: Request, query: Annotated[BatchQuery, Query()]) -> Response:
         """Find unknown objects in several images; each has a result or an error of its own."""
         async with _inside(service, request) as admission:
-            uploads = await _uploads(request, admission, options, single=False)
+            uploads = await _uploads(service, request, admission, single=False)
             service.admit_more(admission, len(uploads) - 1)
             async with _client(request) as gone:
                 found = await asyncio.gather(
@@ -238,17 +239,18 @@ async def _client(request: Request) -> AsyncIterator[asyncio.Future[Any]]:
             await watch
 
 
-async def _uploads(
-    request: Request, admission: Admission, options: ServiceOptions, *, single: bool
-) -> list[Upload]:
+async def _uploads(service: Service, request: Request, admission: Admission, *, single: bool) -> list[Upload]:
     """Return the images of the body, still encoded."""
     kind = content_type(request)
     if not single and kind != MULTIPART:
         raise ServiceError("unsupported_media_type", f"a batch is {MULTIPART}; got {kind}")
-    body = await read_body(request, max_bytes=options.max_bytes, deadline=admission.deadline)
+    body = await read_body(request, max_bytes=service.options.max_bytes, deadline=admission.deadline)
     if kind == MULTIPART:
-        field, most = ("file", 1) if single else ("files", options.max_files)
-        return await split_multipart(request, body, field=field, max_files=most)
+        field, most = ("file", 1) if single else ("files", service.options.max_files)
+        full_type = request.headers["content-type"]
+        return await service.in_pool(
+            admission, lambda: split_form(full_type, body, field=field, max_files=most)
+        )
     if not body:
         raise ServiceError("empty_body", "the body is empty; send the bytes of an image")
     return [Upload("", body)]

@@ -1,19 +1,13 @@
-"""The body of a request -> the bytes of its images, counted while they arrive.
+"""The body of a request, counted while it arrives.
 
-In: a request. Out: images as bytes, with the names they were sent under. No byte beyond the limit is kept,
-whatever `Content-Length` says or does not say; nothing touches the disk.
+In: a request. Out: its bytes. None beyond the limit is kept, whatever `Content-Length` says or does not say.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator
-from typing import NamedTuple
 
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from segood.deployment.service.decoding import FORMATS
@@ -22,19 +16,6 @@ from segood.deployment.service.problems import ServiceError
 MULTIPART = "multipart/form-data"
 _LINGER = 2.0
 """Seconds in which the rest of a refused body may arrive, so that its sender lives to read the answer."""
-
-
-class Upload(NamedTuple):
-    """An image as it arrived: the last part of its file name (empty if it has none), and its bytes."""
-
-    name: str
-    data: bytes
-
-
-class _InMemory(MultiPartParser):
-    """Starlette's parser; the body is bounded already, so nothing has to be put on disk."""
-
-    spool_max_size = 2**40
 
 
 def content_type(request: Request) -> str:
@@ -119,52 +100,3 @@ async def linger(request: Request, max_bytes: int) -> None:
         await asyncio.wait_for(drop(), _LINGER)
     except (asyncio.TimeoutError, TimeoutError):
         return
-
-
-async def split_multipart(request: Request, body: bytes, *, field: str, max_files: int) -> list[Upload]:
-    """Return the files of a multipart body, in order.
-
-    Args:
-        request: whose headers name the boundary.
-        body: all of it.
-        field: the only name under which files are accepted.
-        max_files: more are refused.
-
-    Raises:
-        ServiceError: `invalid_multipart`, `empty_body`.
-    """
-
-    async def once() -> AsyncIterator[bytes]:
-        yield body
-
-    headers = Headers(raw=[(k, v) for k, v in request.scope["headers"] if k == b"content-type"])
-    parser = _InMemory(headers, once(), max_files=max_files, max_fields=max_files)  # type: ignore[arg-type]
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise ServiceError("invalid_multipart", error.message) from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise ServiceError("invalid_multipart", "the multipart body cannot be read") from error
-    try:
-        found = []
-        for name, value in form.multi_items():
-            if name != field or not isinstance(value, UploadFile):
-                raise ServiceError(
-                    "invalid_multipart", f"field {name[:80]!r}: only files are accepted, under `{field}`"
-                )
-            found.append(Upload(_last_part(value.filename or ""), await value.read()))
-    finally:
-        await form.close()
-    if not found:
-        raise ServiceError("empty_body", f"there is no file under `{field}` in the multipart body")
-    return found
-
-
-def _last_part(name: str) -> str:
-    """Return a file name that is safe to show: no folders, no control characters, not too long.
-
-    Example:
-        >>> _last_part("../../etc/pass\\x00wd.png")
-        'passwd.png'
-    """
-    return "".join(c for c in re.split(r"[/\\]", name)[-1] if c.isprintable())[:100]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -88,6 +89,8 @@ def serve(
     Raises:
         SegoodError: the self-test failed.
     """
+    # It writes a line for every byte out of place; the client is told, and the log is not theirs to fill.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     app = create_app(monitor, options)
     service: Service = app.state.service
     config = uvicorn.Config(
