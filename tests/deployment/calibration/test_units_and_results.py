@@ -79,12 +79,18 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_the_summary_says_what_is_promised_and_assumed() -> None:
     text = format_calibration(calibration())
     for words in (
-        "entropy 0.72, meta probability 0.4", "both thresholds, 710 settings",
-        "at most 10 counted: at most 0.5", "with probability 0.9", "60 (scene folder), 300 frames of LostAndFound", "0.1 on these; bound 0.5",
-        "p-value 0.003", "objects missed 25.0%", "assumed      independent", "caution      none",
+        "entropy 0.72, meta probability 0.4",
+        "both thresholds, 710 settings",
+        "at most 10 counted: at most 0.5",
+        "with probability 0.9",
+        "60 (scene folder), 300 frames of LostAndFound",
+        "0.1 on these; bound 0.5; p-value 0.003",
+        "objects missed 25.0%",
+        "assumed      independent",
+        "caution      none",
         "1000 random splits, 30 units to calibrate and 30 to test: mean test risk 0.09, above 0.5 in 2.0%",
         "no setting found in 10.0%",
-    ):  # fmt: skip
+    ):
         assert words in text
     text = format_calibration(
         calibration(method="crc", search="meta", delta=None, p_value=None, alarms_per_frame=None, splits=None)

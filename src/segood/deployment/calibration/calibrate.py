@@ -79,7 +79,7 @@ def calibrate_run(
         raise UsageError(f"{opened.title} labels no unknown objects, so none can be missed in it")
     units, unit = units_of(opened.name, [record.sample_id for record in opened.records], request.unit)
     check_enough(request, len(set(units)))
-    caveats = check_disjoint(opened, units, run, stored, meta)
+    caveats = check_disjoint(opened, run, stored, meta)
     model, info = load_final(run)
     frames = measure_frames(
         opened,

@@ -7,7 +7,7 @@ anew is not recognised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from segood.segments.region import Region, describe_region, same_region
 
 def check_disjoint(
     dataset: SegmentationDataset,
-    units: Sequence[str],
     run: Path,
     stored: Mapping[str, Any],
     meta: MetaClassifier | None,
@@ -33,7 +32,6 @@ def check_disjoint(
 
     Args:
         dataset: the calibration set.
-        units: one per frame, of `units_of`.
         run: run directory.
         stored: its `config.yaml`.
         meta: its meta classifier, if there is one.
@@ -66,12 +64,12 @@ def check_disjoint(
         opened, problem = _check_set(dataset, by_hash, described, root, f"the training used them ({key})")
         unsure += problem
         if opened is not None and opened.name == dataset.name:
-            trained = set(units_of(opened.name, [record.sample_id for record in opened.records])[0])
-            shared = [unit for unit in dict.fromkeys(units) if unit in trained]
+            trained, own = _scenes(opened), _scenes(dataset)
+            shared = [scene for scene in own if scene in trained]
             if shared:
                 unsure.append(
-                    f"frames of {len(shared)} units are in the training, too (first {shared[0]}): "
-                    "the network has seen these scenes, so new ones may be harder"
+                    f"{len(shared)} of its {len(own)} scenes have frames in the training, too ({key}; first "
+                    f"{shared[0]}): the network knows them, so new ones may be harder"
                 )
     return unsure
 
@@ -102,6 +100,12 @@ def region_of(meta: MetaClassifier) -> Region | None:
         return None if described is None else Region.from_dict(described)
     except UsageError as error:
         raise DataError(f"meta.json: its `provenance` tells no region ({error}); evaluate again") from error
+
+
+def _scenes(dataset: SegmentationDataset) -> list[str]:
+    """Return the scenes or recordings that the layout tells, in order of their first frame."""
+    units, words = units_of(dataset.name, [record.sample_id for record in dataset.records])
+    return [] if words.startswith("frame") else list(dict.fromkeys(units))
 
 
 def _training_sets(stored: Mapping[str, Any]) -> list[tuple[str, Any]]:
