@@ -3,7 +3,7 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const facts = JSON.parse(document.body.dataset.facts);
-  const LARGEST_ROWS = 100, NUMBERED = 30, MAX_TRIES = 5;
+  const LARGEST_ROWS = 100, NUMBERED = 15, MAX_TRIES = 5;
   let file = null, answer = null, running = null, timer = 0;
 
   const own = () => { $("threshold").value = facts.threshold; $("probability").value = facts.probability_threshold; };
@@ -79,15 +79,21 @@
     $("more").textContent = `The ${LARGEST_ROWS} largest of ${all.length} segments.`;
   }
 
+  function because(reasons) {
+    const [most] = reasons.filter((r) => r.weight > 0), [least] = reasons.filter((r) => r.weight < 0);
+    return [most && `for: ${most.words}`, least && `against: ${least.words}`].filter(Boolean).join("; ") || "–";
+  }
+
   function row(segment) {
     const [row0, col0, row1, col1] = segment.box;
     const cells = [String(segment.id), segment.kept ? "reported" : "removed", String(segment.area), segment.score.toFixed(3),
-      segment.probability === null ? "–" : share(segment.probability), `${row0}–${row1 - 1}, ${col0}–${col1 - 1}`];
+      `${row0}–${row1 - 1}, ${col0}–${col1 - 1}`];
+    if (facts.has_meta) cells.push(segment.probability === null ? "–" : share(segment.probability), because(segment.reasons));
     const line = document.createElement("tr");
     cells.forEach((text, i) => {
       const cell = document.createElement(i ? "td" : "th");
       if (!i) cell.scope = "row";
-      if (i >= 2 && i <= 4) cell.className = "num";
+      cell.className = { 2: "num", 3: "num", 5: "num", 6: "because" }[i] || "";
       cell.textContent = text;
       line.append(cell);
     });
@@ -106,7 +112,7 @@
     $("legend-overlay").hidden = shown !== "overlay";
     $("legend-score").hidden = shown !== "score";
     $("legend").hidden = shown === "image";
-    $("marks").hidden = !$("numbers").checked;
+    $("marks").toggleAttribute("hidden", !$("numbers").checked);
     $("marks").setAttribute("viewBox", `0 0 ${answer.width} ${answer.height}`);
     const size = Math.max(answer.width / 45, 4);
     $("marks").replaceChildren(...all.filter((s) => s.kept).slice(0, NUMBERED).map((segment) => {
@@ -137,6 +143,7 @@
   own();
   showThresholds();
   $("key-row").hidden = !facts.needs_key;
+  for (const cell of document.querySelectorAll(".meta-only")) cell.hidden = !facts.has_meta;
   if (facts.has_meta === false) {
     $("probability").disabled = true;
     $("probability-help").textContent = "This monitor has no false-alarm filter.";
@@ -144,6 +151,7 @@
   $("file").addEventListener("change", () => choose($("file").files[0]));
   for (const id of ["threshold", "probability"]) $(id).addEventListener("input", moved);
   $("reset").addEventListener("click", () => { own(); moved(); });
+  $("key-row").addEventListener("submit", (event) => { event.preventDefault(); ask(); });
   $("key").addEventListener("change", () => ask());
   for (const input of document.querySelectorAll("#views input")) input.addEventListener("change", () => answer && show());
   document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("over"); });
