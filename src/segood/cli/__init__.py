@@ -20,6 +20,7 @@ VERBS = {
     "report": "one self-contained HTML page of a run",
     "calibrate": "thresholds that keep a stated target on new scenes, with what is assumed",
     "predict": "images -> overlays and a JSON of unknown objects",
+    "export": "a run -> one file for a monitor without PyTorch, checked against PyTorch",
 }
 
 _HELP = """usage: segood VERB ...

@@ -23,6 +23,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from segood.errors import SegoodError, UsageError
+from segood.lazy import explain_missing
 
 COMPARISONS = "compare_"
 """What the names of shipped configurations for `segood compare` begin with."""
@@ -94,6 +95,9 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
         return 0  # the reader (head, less) has seen enough
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1, debug)
+    except ModuleNotFoundError as error:
+        told = explain_missing(f"segood {verb.__name__.rpartition('.')[2]}", error)
+        return _fail(told or f"this is a bug in segood, please report it: {error}", 1, debug)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         return _fail(
