@@ -84,7 +84,9 @@ def test_predict_and_score(segood: Segood, run: Path, world: WorldPaths, tmp_pat
     found = tmp_path / "found"
     done = segood("predict", images, "--model.name", model, "--threshold", "0.9", "--out", found, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == json.loads((found / "objects.json").read_text())
+    summary = json.loads((found / "summary.json").read_text())
+    assert json.loads(done.stdout) == summary
+    assert summary["frames"] == summary["verdicts"] == len(list(images.iterdir()))
     assert len(list((found / "overlays").iterdir())) == len(list(images.iterdir()))
     dataset = ("--dataset.name", "fishyscapes_static", "--dataset.root", world.fishyscapes)
     done = segood("score", "--model.name", model, *dataset, "--out", tmp_path / "scores")
@@ -99,12 +101,13 @@ def test_a_damaged_image_is_exit_code_1_and_stops_no_other(
     shutil.copytree(world.fishyscapes / "images", photos)
     first, *others = sorted(photos.iterdir())
     first.write_bytes(first.read_bytes()[:100])
+    command = ("predict", photos, "--model.name", run / runs.FINAL, "--out", tmp_path / "found", "--resume")
     for _ in range(2):  # the same command can be repeated
-        done = segood("predict", photos, "--model.name", run / runs.FINAL, "--out", tmp_path / "found")
+        done = segood(*command)
         assert done.returncode == 1
         line = done.stderr.strip().splitlines()[-1]
-        assert f"1 of {len(others) + 1} images failed, first {first}" in line
-        assert len(json.loads((tmp_path / "found" / "objects.json").read_text())["images"]) == len(others)
+        assert f"1 of {len(others) + 1} frames cannot be read; the first: {first}" in line
+        assert len((tmp_path / "found" / "frames.jsonl").read_text().splitlines()) == len(others) + 1
 
 
 def test_networks_without_weights_are_exit_code_2(fails: Fails, world: WorldPaths, tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
-"""One call: image in, unknown objects out; and the same over many images."""
+"""One call: image in, unknown objects out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from PIL import Image
 from torch import nn
 
 import segood
-from segood.deployment import find_images, predict_images
 from segood.errors import DataError, UsageError
 from segood.meta import MetaClassifier
 from segood.segments import feature_names
@@ -114,95 +111,7 @@ def test_bad_input(small_is_false_alarm: MetaClassifier, tmp_path: Path) -> None
         monitor(np.zeros((4, 4, 3)))
     with pytest.raises(DataError, match=r"nothing\.png"):
         monitor(tmp_path / "nothing.png")
-    with pytest.raises(UsageError, match="fitted on 43 features, of 3 classes; here there are 41, of 2 classes"):
+    with pytest.raises(
+        UsageError, match="fitted on 43 features, of 3 classes; here there are 41, of 2 classes"
+    ):
         segood.Monitor(nn.Conv2d(3, 2, 1), meta=small_is_false_alarm)
-
-
-def test_many_images(tmp_path: Path) -> None:
-    for name in ("a/x.png", "b/x.png", "b/y.jpg"):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture()).save(path, quality=100, subsampling=0)
-    (tmp_path / "in" / "notes.txt").write_text("no image")
-    images = find_images([tmp_path / "in"])
-    assert [p.name for p in images] == ["x.png", "x.png", "y.jpg"]
-    out = tmp_path / "out"
-    predict_images(segood.Monitor(RedIsUnknown()), images, out)
-    found = json.loads((out / "objects.json").read_text())
-    assert found["threshold"] == 0.7
-    assert [len(f["objects"]) for f in found["images"]] == [2, 2, 2]
-    overlays = [f["overlay"] for f in found["images"]]
-    assert len(set(overlays)) == 3
-    for overlay in overlays:
-        with Image.open(out / overlay) as image:
-            assert image.size == (32, 16)
-
-
-def test_bad_image_lists(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere does not exist"):
-        find_images([tmp_path / "nowhere"])
-    with pytest.raises(DataError, match="no image"):
-        find_images([tmp_path])
-    (tmp_path / "old.txt").touch()
-    with pytest.raises(UsageError, match=r"is not empty \(it holds old.txt\); choose another --out"):
-        predict_images(segood.Monitor(RedIsUnknown()), [], tmp_path)
-
-
-def save_pictures(folder: Path, *names: str) -> list[Path]:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture()).save(folder / name)
-    return [folder / name for name in names]
-
-
-def test_every_image_has_its_own_overlay(tmp_path: Path) -> None:
-    images = save_pictures(tmp_path, "a.png", "x/a.png", "x/a_2.png", "x/y/A.png")
-    found = predict_images(segood.Monitor(RedIsUnknown()), images, tmp_path / "out")
-    overlays = [f["overlay"] for f in found["images"]]
-    assert overlays == [f"overlays/{name}.png" for name in ("a", "a_2", "a_2_2", "A_3")]
-    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 4
-
-
-def test_a_damaged_image_stops_no_other_and_the_call_can_be_repeated(tmp_path: Path) -> None:
-    images = save_pictures(tmp_path / "in", "a.png", "b.png", "c.png")
-    whole = images[1].read_bytes()
-    images[1].write_bytes(whole[:60])
-    out, monitor = tmp_path / "out", segood.Monitor(RedIsUnknown())
-    found = predict_images(monitor, images, out)
-    assert found == json.loads((out / "objects.json").read_text())
-    assert [Path(f["image"]).name for f in found["images"]] == ["a.png", "c.png"]
-    (failed,) = found["failed"]
-    assert failed["image"] == str(images[1])
-    assert "b.png" in failed["reason"]
-    assert not found["complete"]
-    images[1].write_bytes(whole)
-    assert predict_images(monitor, images[1:], out)["complete"]
-    assert sorted(p.name for p in (out / "overlays").iterdir()) == ["b.png", "c.png"]
-    with pytest.raises(UsageError, match=r"is not empty .*; choose another --out, or remove it$"):
-        predict_images(monitor, images, out)
-
-
-def test_an_interrupted_call_keeps_what_is_done_and_can_be_repeated(tmp_path: Path) -> None:
-    images = save_pictures(tmp_path / "in", "a.png", "b.png")
-    out, monitor = tmp_path / "out", segood.Monitor(RedIsUnknown())
-
-    def interrupted(what: str, total: int) -> Callable[[], None]:
-        def tick() -> None:
-            raise KeyboardInterrupt
-
-        return tick
-
-    with pytest.raises(KeyboardInterrupt):
-        predict_images(monitor, images, out, progress=interrupted)
-    found = json.loads((out / "objects.json").read_text())
-    assert len(found["images"]) == 1
-    assert not found["complete"]
-    assert len(predict_images(monitor, images, out)["images"]) == 2
-
-
-def test_a_folder_of_another_tool_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "objects.json").write_text("[]")
-    save_pictures(tmp_path, "overlays/mine.png")
-    with pytest.raises(UsageError, match="is not empty"):
-        predict_images(segood.Monitor(RedIsUnknown()), [], tmp_path)
-    assert (tmp_path / "overlays" / "mine.png").exists()

@@ -1,43 +1,45 @@
 """A monitor over a stream, into a folder: what `segood predict` does.
 
-In: a monitor and a source. Out: a folder with `frames.jsonl` (a line per frame, appended at once), `summary.json`,
-on demand `overlays/{name}.png`, a video, `coco_results.json`. A call that was cut off, even by kill -9, is gone on
-with: frames that have their line are not done again, and the result is that of a call that was not cut off.
+In: a monitor and a source. Out: a folder with `frames.jsonl` (a line per frame, appended at once),
+`summary.json`, on demand `overlays/{name}.png`, a video, `coco_results.json`. A call that was cut off, even
+by kill -9, can be gone on with: frames that have their line are not done again, and in the end the files are
+those of a call that was not cut off.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from segood import runs
+from segood.checks import check_choice
 from segood.deployment.annotate import annotate
 from segood.deployment.frame_checks import FrameChecks, StreamGuard
 from segood.deployment.frame_record import frame_record, objects_of
-from segood.deployment.sinks import FrameLog, VideoSink, read_records, write_coco
-from segood.deployment.sources import Frame, Rest, Source, as_source, import_opencv
-from segood.deployment.stream import FrameResult, StreamSummary, stream
+from segood.deployment.predict_folder import (
+    COCO,
+    FRAMES,
+    OVERLAYS,
+    SUMMARY,
+    OverlayNames,
+    Report,
+    claim,
+    earlier_prediction,
+)
+from segood.deployment.sinks import CODECS, FrameLog, VideoSink, read_records, write_coco
+from segood.deployment.sources import Rest, Source, as_source, import_opencv
+from segood.deployment.streaming import FrameResult, StreamSummary, check_deadline, stream
 from segood.deployment.tracking import Tracker
 from segood.errors import UsageError
-from segood.files import write_json
 from segood.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from segood.deployment.monitor import Monitor
-
-FRAMES = "frames.jsonl"
-SUMMARY = "summary.json"
-OVERLAYS = "overlays"
-COCO = "coco_results.json"
-_FORMAT = "segood.predict"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class PredictOptions:
         video: file for a video of these pictures, .mp4 or .avi.
         rate: its pictures per second; those of the source, or 10, where `None`.
         coco: write `coco_results.json`.
+
+    Raises:
+        UsageError: a value breaks its rule.
     """
 
     checks: FrameChecks | None = FrameChecks()  # noqa: RUF009 - frozen
@@ -64,6 +69,14 @@ class PredictOptions:
     video: str | Path | None = None
     rate: float | None = None
     coco: bool = False
+
+    def __post_init__(self) -> None:
+        self.tracker()
+        check_deadline(self.deadline)
+        if self.video is not None:
+            check_choice("video suffix", Path(self.video).suffix.lower(), CODECS)
+        if self.rate is not None and not 0 < self.rate < 1000:
+            raise UsageError(f"`rate` must be a number of frames per second in (0, 1000); got {self.rate}")
 
     def tracker(self) -> Tracker | None:
         """Return a new tracker, where one is wanted."""
@@ -82,7 +95,7 @@ def predict_frames(
     monitor: Monitor,
     frames: Source | Iterable[Any],
     out: str | Path,
-    options: PredictOptions = PredictOptions(),  # noqa: B008 - frozen
+    options: PredictOptions = PredictOptions(),
     *,
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
@@ -115,28 +128,34 @@ def predict_frames(
     source, out = as_source(frames), Path(out)
     if options.overlays or options.video is not None:
         import_opencv("a picture of the objects")
-    tracker = options.tracker()
     settings = {"monitor": {**describe_monitor(monitor), **(about or {})}, **options.that_decide()}
-    _claim(out, settings, resume)
-    summary = StreamSummary()
-    report = _Report(out / SUMMARY, settings, source, summary, tracker, clock)
-    report.write(complete=False)  # from here on the folder is known as ours
-    with FrameLog(out / FRAMES) as log, _video(options, source) as video:
-        guard = None if options.checks is None else StreamGuard(options.checks)
-        names = _OverlayNames()
-        for _ in _replay(log, source, guard, tracker, summary, names, video):
-            pass
-        rest = Rest(source, log.count)
+    state = _State(
+        None if options.checks is None else StreamGuard(options.checks),
+        options.tracker(),
+        StreamSummary(),
+        OverlayNames(),
+    )
+    _check_video(options, source, out, resume)
+    known = claim(out, settings, resume)
+    report = Report(out / SUMMARY, settings, options.video, state.summary, state.tracker, clock)
+    if not known:
+        report.write(complete=False)  # from here on the folder is known as ours
+    with _video(options, source) as video, FrameLog(out / FRAMES) as log:
+        state.replay(log, source, video)
+        rest, complete = Rest(source, log.count), False
         tick = progress("frames", rest.length or 0)
-        complete = False
         try:
-            answers = stream(
-                monitor, rest, checks=guard, tracker=tracker, deadline=options.deadline, clock=clock
-            )
-            for result in answers:
-                _write(result, out, options.overlays, names, log, video)
-                summary.add(result)
-                report.done += 1
+            report.write(complete=False)
+            for result in stream(
+                monitor,
+                rest,
+                checks=state.guard,
+                tracker=state.tracker,
+                deadline=options.deadline,
+                clock=clock,
+            ):
+                _write(result, out, options.overlays, state.names, log, video)
+                report.count(result)
                 tick()
             complete = True
         except KeyboardInterrupt:
@@ -150,6 +169,24 @@ def predict_frames(
     return values
 
 
+def parse_track(text: str | None) -> tuple[int | None, int]:
+    """Return k and n of `k/n`; no k without text.
+
+    Raises:
+        UsageError: something else.
+
+    Example:
+        >>> parse_track("3/5"), parse_track(None)
+        ((3, 5), (None, 5))
+    """
+    if text is None:
+        return None, 5
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= 64:
+        raise UsageError(f"`track` must be k/n with 1 <= k <= n <= 64, such as 3/5; got {text!r}")
+    return int(match[1]), int(match[2])
+
+
 def describe_monitor(monitor: Monitor) -> dict[str, Any]:
     """Return what tells a monitor from others, as plain data."""
     return {
@@ -161,100 +198,79 @@ def describe_monitor(monitor: Monitor) -> dict[str, Any]:
     }
 
 
-def _claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
-    """Accept a new or empty folder, or one that an earlier call with the same settings left."""
-    before = _earlier(out / SUMMARY)
-    if before is None:
-        runs.claim_run(out, remedy="choose another --out, or remove it")
-        return
-    state = "a finished" if before["complete"] else "an unfinished"
-    if not resume:
-        raise UsageError(
-            f"output folder {out} holds {state} prediction; choose another --out, remove it, or --resume it"
-        )
-    if before["settings"] != settings:
-        changed = [k for k in settings if settings[k] != before["settings"].get(k)]
-        raise UsageError(
-            f"output folder {out} was made with other settings ({', '.join(changed)}); "
-            "give the same again, or choose another --out"
-        )
-
-
-def _earlier(path: Path) -> dict[str, Any] | None:
-    """Return the summary of an earlier call, `None` where it is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        ours = found["format"] == _FORMAT and {"complete", "settings"} <= set(found)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if ours else None
-
-
 @dataclass
-class _Report:
-    """Writes `summary.json`."""
+class _State:
+    """All that goes on from frame to frame."""
 
-    path: Path
-    settings: Mapping[str, Any]
-    source: Source
-    summary: StreamSummary
+    guard: StreamGuard | None
     tracker: Tracker | None
-    clock: Callable[[], float]
-    done: int = 0
+    summary: StreamSummary
+    names: OverlayNames
 
-    def __post_init__(self) -> None:
-        self._start = self.clock()
+    def replay(self, log: FrameLog, source: Source, video: VideoSink | None) -> None:
+        """Bring everything to where it was after the frames that have their line."""
+        if source.length is not None and log.count > source.length:
+            raise UsageError(
+                f"{log.path} holds {log.count} frames, but only {source.length} are given; "
+                "give the same frames, or choose another --out"
+            )
+        pictures = source.frames() if video is not None and log.count and not source.live else None
+        for record in read_records(log.path):
+            frame = None if pictures is None else next(pictures, None)
+            if video is not None and not source.live:
+                video.write(annotate(None if frame is None else frame.image, record))
+            self.summary.add_record(record)
+            self.names(record["name"])
+            if source.live:
+                continue  # what the camera saw before says nothing on what it sees now
+            name = source.name_of(record["index"])
+            if name != record["name"]:
+                raise UsageError(
+                    f"{log.path}: frame {record['index']} is {record['name']}, now it is {name}; "
+                    "give the same frames, or choose another --out"
+                )
+            if self.guard is not None:
+                self.guard.saw(record["digest"], record["timestamp"])
+            if self.tracker is not None and record["no_verdict"] is None:
+                self.tracker.update(objects_of(record))
+            elif self.tracker is not None:
+                self.tracker.skip()
 
-    def write(self, *, complete: bool) -> dict[str, Any]:
-        spent = self.clock() - self._start
-        values = {
-            "format": _FORMAT,
-            "version": 1,
-            "complete": complete,
-            "settings": dict(self.settings),
-            **self.summary.to_dict(),
-            "tracks": None if self.tracker is None else self.tracker.num_reported,
-            "this_call": {
-                "frames": self.done,
-                "seconds": round(spent, 3),
-                "frames_per_second": round(self.done / spent, 3) if spent > 0 else None,
-            },
-        }
-        write_json(self.path, values)
-        return values
+
+def _check_video(options: PredictOptions, source: Source, out: Path, resume: bool) -> None:
+    """Raise unless the video is new, or the one that the same prediction drew before."""
+    if options.video is None or not Path(options.video).exists():
+        return
+    before = earlier_prediction(out / SUMMARY) if resume and not source.live else None
+    if before is None or before.get("video") != str(options.video):
+        raise UsageError(f"video {options.video} exists already; choose another name, or remove it")
 
 
-def _replay(
+def _video(options: PredictOptions, source: Source) -> contextlib.AbstractContextManager[VideoSink | None]:
+    if options.video is None:
+        return contextlib.nullcontext()
+    return VideoSink(options.video, options.rate or getattr(source, "rate", None) or 10.0)
+
+
+def _write(
+    result: FrameResult,
+    out: Path,
+    overlays: bool,
+    names: OverlayNames,
     log: FrameLog,
-    source: Source,
-    guard: StreamGuard | None,
-    tracker: Tracker | None,
-    summary: StreamSummary,
-    names: _OverlayNames,
     video: VideoSink | None,
-) -> Iterator[None]:
-    """Bring everything to where it was after the frames that have their line."""
-    pictures = source.frames() if video is not None and not source.live else None
-    if not source.live and source.length is not None and log.count > source.length + 1:
-        raise UsageError(f"{log.path} holds {log.count} frames, but only {source.length} are given")
-    for record in read_records(log.path):
-        index = record["index"]
-        summary.add_record(record)
-        names.take(record["name"])
-        frame = None if pictures is None else next(pictures, None)
+) -> None:
+    """Write a frame's pictures, then its line: where there is a line, there is everything."""
+    image = result.detection.image
+    name = names(result.name)
+    overlay = f"{OVERLAYS}/{name}.png" if overlays and image.size else None
+    record = frame_record(result, overlay=overlay)
+    if overlay is not None or video is not None:
+        picture = annotate(image, record)
+        if overlay is not None:
+            from segood.reporting.pictures import save_picture
+
+            save_picture(out / overlay, picture)
         if video is not None:
-            video.write(annotate(None if frame is None else frame.image, record))
-        if not source.live:
-            _check_same_frame(log.path, record, source, frame)
-            if guard is not None:
-                guard.saw(record["digest"], record["timestamp"])
-            if tracker is not None and record["no_verdict"] is None:
-                tracker.update(objects_of(record))
-            elif tracker is not None:
-                tracker.skip()
-        yield
-        del index
-
-
-def _check_same_frame(path: Path, record: Mapping[str, Any], source: Source, frame: Frame | None) -> None:
-    raise NotImplementedError
+            video.write(picture)
+    log.write(record)

@@ -40,6 +40,7 @@ class _Track:
     motion: tuple[float, float]  # of the centre, pixels per frame: rows, columns
     seen: int  # one bit per frame with a verdict, the last frame lowest
     frames_ago: int = 0
+    was_reported: bool = False
 
 
 class Tracker:
@@ -61,6 +62,9 @@ class Tracker:
         max_growth: see there, at least 1.
         max_tracks: most tracks at any time. Beyond it those not seen for longest end first, and of new ones
             the largest are followed; the others stay pending, without a number.
+
+    Attributes:
+        num_reported: tracks that were reported in some frame, so far.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -100,6 +104,7 @@ class Tracker:
         self.max_tracks = max_tracks
         self._tracks: list[_Track] = []
         self._next = 1
+        self.num_reported = 0
 
     def __len__(self) -> int:
         """Return how many tracks there are."""
@@ -178,6 +183,9 @@ class Tracker:
                 pending.append(replace(thing, track=None))
                 continue
             often = track.seen.bit_count() >= self.report_after
+            if often and not track.was_reported:
+                track.was_reported = True
+                self.num_reported += 1
             (reported if often else pending).append(replace(thing, track=track.number))
         return Tracked(tuple(reported), tuple(pending))
 
