@@ -21,6 +21,7 @@ VERBS = {
     "calibrate": "thresholds that keep a stated target on new scenes, with what is assumed",
     "predict": "images -> overlays and a JSON of unknown objects",
     "export": "a run -> one file for a monitor without PyTorch, checked against PyTorch",
+    "serve": "the monitor behind HTTP: images in, unknown objects out, limits that hold",
 }
 
 _HELP = """usage: segood VERB ...

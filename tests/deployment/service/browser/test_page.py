@@ -1,4 +1,4 @@
-"""The page at `/` in a browser: what it shows are the service's answers, for eyes, keys and screen readers."""
+"""The page at `/` in a browser: what it shows are the service's answers, for eyes and screen readers."""
 
 from __future__ import annotations
 
