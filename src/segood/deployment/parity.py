@@ -1,9 +1,9 @@
 """Do two monitors say the same? The rule by which a bundle may stand for the network it was made from.
 
 In: what both say about the same images. Out: `Parity`: the largest difference in entropy, and whether the
-objects match one to one. Pixels may be flagged by one monitor only where their entropy lies within 1e-4 of the
-threshold, a segment may be removed by one only where its probability lies that close to the other threshold;
-what differs for no other reason is counted as borderline, and everything else is a mismatch.
+objects match one to one. Pixels may be flagged by one monitor only where their entropy lies within 1e-4 of
+the threshold, a segment may be removed by one only where its probability lies that close to the other
+threshold; what differs for no other reason is counted as borderline, and everything else is a mismatch.
 """
 
 from __future__ import annotations

@@ -126,6 +126,8 @@ class Region:
                 return cls(classes=tuple(value))
             if kind == "mask":
                 return cls(mask=MaskRuns(tuple(value["size"]), tuple(value["runs"])))
+        except UsageError:
+            raise
         except (TypeError, ValueError, KeyError, AttributeError):
             pass
         raise UsageError(
