@@ -137,6 +137,7 @@ def test_what_users_get_wrong(
     assert "--model, --threshold cannot be given with --monitor" in fails(
         "predict", images, *model, *out, "--monitor", "m.segood", "--threshold", "0.5", code=2
     )
+    assert "m.segood" in fails("predict", images, *out, "--monitor", "m.segood", code=1)
     assert "a region is" in fails("predict", images, *model, *out, "--region", "{circle: 3}", code=2)
     assert "nowhere does not exist" in fails("predict", tmp_path / "nowhere", *model, *out, code=1)
     assert "camera:99 cannot be opened" in fails("predict", "camera:99", *model, *out, code=1)

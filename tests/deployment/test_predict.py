@@ -95,7 +95,7 @@ def test_images_of_the_same_name_have_pictures_of_their_own(tmp_path: Path) -> N
     source = open_source([tmp_path / n for n in ("a.png", "x/a.png", "x/a_2.png", "x/y/A.png")])
     predict_frames(RedMonitor(), source, tmp_path / "out", PredictOptions(overlays=True))
     overlays = [r["overlay"] for r in read_records(tmp_path / "out" / "frames.jsonl")]
-    assert overlays == [f"overlays/{name}.png" for name in ("a", "a_2", "a_2_2", "A_3")]
+    assert overlays == [f"overlays/{name}.jpg" for name in ("a", "a_2", "a_2_2", "A_3")]
 
 
 def test_a_video_in_and_out(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_pictures_of_a_program(tmp_path: Path) -> None:
         RedMonitor(), (frame(n) for n in range(4)), tmp_path, PredictOptions(overlays=True)
     )
     assert found["frames"] == 4
-    assert sorted(p.name for p in (tmp_path / "overlays").iterdir())[0] == "frame_000000.png"
+    assert sorted(p.name for p in (tmp_path / "overlays").iterdir())[0] == "frame_000000.jpg"
 
 
 class Stops:
@@ -224,7 +224,7 @@ def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
     save_drive(tmp_path / "in", 3)
     out, options = tmp_path / "out", PredictOptions(overlays=True)
     predict_frames(RedMonitor(), open_source([tmp_path / "in"]), out, options)
-    for name in (".summary.12345678.part.json", "overlays/.1.12345678.part.png"):
+    for name in (".summary.12345678.part.json", "overlays/.1.12345678.part.jpg"):
         (out / name).write_text("half")
     predict_frames(RedMonitor(), open_source([tmp_path / "in"]), out, options, resume=True)
     assert list(out.rglob(".*")) == []

@@ -18,13 +18,14 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 from tests.deployment.painted import RedMonitor, street
 
-from segood.deployment.annotate import annotate
+from segood.deployment.annotate import KEPT, REMOVED, annotate
 from segood.deployment.frame_record import frame_record, frame_schema, labels_of, objects_of
 from segood.deployment.rle import decode_mask
 from segood.deployment.sinks import FrameLog, VideoSink, read_records, write_coco
 from segood.deployment.streaming import FrameResult, stream
 from segood.deployment.tracking import Tracker
 from segood.errors import DataError, OutputError, UsageError
+from segood.reporting import colors
 
 A, B, C = (10, 10, 20, 20), (30, 30, 33, 40), (40, 0, 48, 6)
 
@@ -215,6 +216,22 @@ def test_a_video_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         VideoSink(tmp_path / "found.gif")
     with pytest.raises(OutputError, match="cannot write"), VideoSink("/proc/found.mp4") as video:
         video.write(np.zeros((48, 64, 3), np.uint8))
+
+
+def test_pictures_by_hand() -> None:
+    # rows 10-19, cols 10-19 reported: a line of one pixel, inside two fifths of the colour;
+    # rows 30-32, cols 30-39 removed: a line, inside stripes
+    record = frame_record(next(stream(RedMonitor(), [street(A, blue=[B])])))
+    grey = np.full((48, 64, 3), 100, np.uint8)
+    seen = annotate(grey, {**record, "objects": [{**record["objects"][0], "box": [47, 0, 48, 6]}]})
+    assert tuple(seen[10, 10]) == tuple(seen[19, 15]) == KEPT
+    assert seen[12, 12].tolist() == [(300 + 2 * c) // 5 for c in KEPT]
+    assert tuple(seen[30, 33]) == tuple(seen[31, 39]) == REMOVED
+    assert [tuple(seen[31, col]) == REMOVED for col in range(31, 39)] == [
+        (31 + col) % 4 < 4 / 3 for col in range(31, 39)
+    ]
+    assert seen[12, 30].tolist() == [100, 100, 100]
+    assert (KEPT, REMOVED) == (colors.KEPT, colors.REMOVED)
 
 
 def test_pictures_show_objects_and_missing_verdicts() -> None:

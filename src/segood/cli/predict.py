@@ -146,7 +146,8 @@ def _load_monitor(arguments: Namespace) -> tuple[Any, dict[str, str]]:
 
 
 def _refuse(arguments: Namespace, options: tuple[str, ...], why: str) -> None:
-    given = [f"--{name}" for name in options if getattr(arguments, name) is not None]
+    # the parser makes a default network where none is given
+    given = [f"--{name}" for name in options if getattr(arguments, name) not in (None, ModelConfig())]
     if given:
         raise UsageError(f"{', '.join(given)} {why}")
 

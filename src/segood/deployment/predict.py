@@ -1,7 +1,7 @@
 """A monitor over a stream, into a folder: what `segood predict` does.
 
 In: a monitor and a source. Out: a folder with `frames.jsonl` (a line per frame, appended at once),
-`summary.json`, on demand `overlays/{name}.png`, a video, `coco_results.json`. A call that was cut off, even
+`summary.json`, on demand `overlays/{name}.jpg`, a video, `coco_results.json`. A call that was cut off, even
 by kill -9, can be gone on with: frames that have their line are not done again, and in the end the files are
 those of a call that was not cut off.
 """
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from segood.checks import check_choice
 from segood.deployment.annotate import annotate
@@ -36,6 +38,7 @@ from segood.deployment.sources import Rest, Source, as_source, import_opencv
 from segood.deployment.streaming import FrameResult, StreamSummary, check_deadline, stream
 from segood.deployment.tracking import Tracker
 from segood.errors import UsageError
+from segood.files import atomic_path
 from segood.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -126,8 +129,8 @@ def predict_frames(
         KeyboardInterrupt: of the user, after everything was closed well; a camera then ends normally.
     """
     source, out = as_source(frames), Path(out)
-    if options.overlays or options.video is not None:
-        import_opencv("a picture of the objects")
+    if options.video is not None:
+        import_opencv("video")
     settings = {"monitor": {**describe_monitor(monitor), **(about or {})}, **options.that_decide()}
     state = _State(
         None if options.checks is None else StreamGuard(options.checks),
@@ -263,14 +266,13 @@ def _write(
     """Write a frame's pictures, then its line: where there is a line, there is everything."""
     image = result.detection.image
     name = names(result.name)
-    overlay = f"{OVERLAYS}/{name}.png" if overlays and image.size else None
+    overlay = f"{OVERLAYS}/{name}.jpg" if overlays and image.size else None
     record = frame_record(result, overlay=overlay)
     if overlay is not None or video is not None:
-        picture = annotate(image, record)
+        picture = annotate(image, record, result.detection.labels)
         if overlay is not None:
-            from segood.reporting.pictures import save_picture
-
-            save_picture(out / overlay, picture)
+            with atomic_path(out / overlay) as temporary:
+                Image.fromarray(picture).save(temporary, quality=92, subsampling=0)
         if video is not None:
             video.write(picture)
     log.write(record)
