@@ -13,7 +13,7 @@ from tests.deployment.service.red_monitor import RedMonitor
 from segood.deployment.service.app import create_app
 from segood.deployment.service.core import Service
 from segood.deployment.service.options import ServiceOptions
-from segood.deployment.service.server import _JsonProtocol
+from segood.deployment.service.server import ServiceProtocol
 
 Start = Callable[..., tuple[Client, Service]]
 
@@ -25,7 +25,7 @@ def start() -> Iterator[Start]:
 
         def start(monitor: Any = None, **options: Any) -> tuple[Client, Service]:
             app = create_app(monitor or RedMonitor(), ServiceOptions(**options))
-            client = stack.enter_context(running(app, _JsonProtocol))
+            client = stack.enter_context(running(app, ServiceProtocol))
             return client, app.state.service
 
         yield start
@@ -35,5 +35,5 @@ def start() -> Iterator[Start]:
 def client() -> Iterator[Client]:
     """A service with the options it has by itself, for the tests of a module."""
     app = create_app(RedMonitor())
-    with running(app, _JsonProtocol) as client:
+    with running(app, ServiceProtocol) as client:
         yield client

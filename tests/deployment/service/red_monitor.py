@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from segood.deployment.detection import Detection, UnknownObject
+from segood.deployment.drift import EntropyReference
 from segood.segments.components import label_components
 
 
@@ -23,7 +24,7 @@ class RedMonitor:
     label = "red <network>"
     class_names = ("road", "sky")
     region = None
-    reference = None
+    reference: EntropyReference | None = None
     card = {"data": "none"}  # noqa: RUF012
     meta = "by size"
 

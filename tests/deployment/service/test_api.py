@@ -12,6 +12,7 @@ from tests.deployment.service.client import Client, form
 from tests.deployment.service.conftest import Start
 from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
 
+from segood.deployment.drift import fine_histogram, make_reference
 from segood.deployment.rle import decode_mask
 from segood.deployment.service.problems import PROBLEMS
 
@@ -279,6 +280,36 @@ def test_metrics_count_what_happened(start: Start) -> None:
     }
     assert {name: float(lines[name]) for name in expected} == expected
     assert not any("drift_psi{" in name for name in lines)
+
+
+def test_drift_against_the_calibration_set(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """The calibration set is as dark as the ramp; 40 bright frames are not, and the log says so once."""
+    counts = np.stack([fine_histogram(picture()[..., 0] / 255)] * 40)
+    monitor = RedMonitor()
+    monitor.reference = make_reference(counts, np.full(40, 66 / 2048), np.full(40, 0.35), 0.7)
+    client, service = start(monitor)
+    service.watching._every = 0.0
+    assert client.get("/v1/model").json()["calibrated"] is True
+
+    def drift() -> dict[str, float]:
+        lines = client.get("/metrics").body.decode().splitlines()
+        found = [line.partition('{what="')[2] for line in lines if line.startswith("segood_drift_psi{")]
+        return {line.partition('"')[0]: float(line.rpartition(" ")[2]) for line in found}
+
+    assert drift() == {}
+    for _ in range(5):
+        client.detect(encoded())
+    assert drift()["entropy"] == pytest.approx(0, abs=1e-9)
+    for _ in range(40):
+        assert client.detect(encoded(255 - picture())).status == 200
+    assert drift()["entropy"] > 1
+    moved = [record.getMessage() for record in caplog.records if "differ from the 40" in record.getMessage()]
+    assert len(moved) == 1
+    assert "entropy (PSI" in moved[0]
+    before = drift()
+    client.detect(encoded(), "?threshold=0.2")  # tried on the page
+    client.detect(encoded(np.zeros((9, 9, 3), np.uint8)))  # no verdict
+    assert drift() == before
 
 
 def test_a_failing_monitor_is_a_500_with_a_reason_and_the_next_image_works(

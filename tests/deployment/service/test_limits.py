@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -9,11 +10,13 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.deployment.service.client import Answer, Client, eventually
+from tests.deployment.service.client import Answer, Client, eventually, running
 from tests.deployment.service.conftest import Start
 from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
 
+from segood.deployment.service.app import create_app
 from segood.deployment.service.core import Service
+from segood.deployment.service.server import ServiceProtocol
 
 
 @pytest.fixture
@@ -225,3 +228,34 @@ def test_connections_are_kept_after_a_refusal(start: Start, held: RedMonitor) ->
         assert ask() == 200
         assert connection.sock is first
     connection.close()
+
+
+class Hurried(ServiceProtocol):
+    header_seconds = 0.4
+
+
+def test_a_request_has_to_begin_in_time() -> None:
+    with running(create_app(RedMonitor()), Hurried) as client:
+        for first in (b"", b"GET / HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", client.port), timeout=10) as raw:
+                raw.sendall(first)
+                start = time.monotonic()
+                if first.endswith(b"\r\n\r\n"):
+                    assert raw.recv(10_000).startswith(b"HTTP/1.1 200 ")
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    while time.monotonic() < start + 8:  # a letter now and then
+                        raw.sendall(b"X")
+                        raw.settimeout(0.1)
+                        with contextlib.suppress(TimeoutError):
+                            if raw.recv(100) == b"":
+                                break
+                assert time.monotonic() < start + 5
+        assert client.get("/healthz").status == 200
+
+
+def test_a_bug_is_a_500_in_the_same_form(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, service = start()
+    service.slots.take = None  # type: ignore[assignment]
+    answer = client.detect(encoded())
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert b'segood_requests_total{path="/v1/detect",status="500"} 1.0' in client.get("/metrics").body

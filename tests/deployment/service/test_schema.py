@@ -16,7 +16,7 @@ from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
 
 from segood.deployment.service.app import create_app
 from segood.deployment.service.options import ServiceOptions
-from segood.deployment.service.server import _JsonProtocol
+from segood.deployment.service.server import ServiceProtocol
 
 IMAGES = {
     "image/png": "PNG",
@@ -41,7 +41,7 @@ def images() -> None:
 @pytest.fixture(scope="module")
 def keyed_client() -> Iterator[Client]:
     app = create_app(RedMonitor(), ServiceOptions(api_keys=("secret",), batch_wait_ms=0.0))
-    with running(app, _JsonProtocol) as client:
+    with running(app, ServiceProtocol) as client:
         yield client
 
 

@@ -28,7 +28,7 @@ from segood.deployment.service.detector import Detector
 from segood.deployment.service.forms import Upload, split_form
 from segood.deployment.service.keys import KeyCheck
 from segood.deployment.service.metrics import CONTENT_TYPE
-from segood.deployment.service.observing import Observing
+from segood.deployment.service.observing import Observing, path_label
 from segood.deployment.service.options import ServiceOptions
 from segood.deployment.service.page import make_page
 from segood.deployment.service.pictures import encode_overlay, page_pictures
@@ -404,4 +404,6 @@ def _add_error_answers(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:
+        # This answer does not pass through the middleware.
+        service.metrics.requests.labels(path_label(request.url.path), "500").inc()
         return answer(500, "internal_error", "a bug in segood; the service's log has the traceback")

@@ -18,6 +18,16 @@ _HEADERS = [
 ]
 
 
+def path_label(path: str) -> str:
+    """Return a path as a label: itself if it is one of the service's, else `other`.
+
+    Example:
+        >>> path_label("/healthz"), path_label("/wp-login.php")
+        ('/healthz', 'other')
+    """
+    return path if path in _PATHS else "other"
+
+
 class Observing:
     """Wrap an application.
 
@@ -34,7 +44,7 @@ class Observing:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"] if scope["path"] in _PATHS else "other"
+        path = path_label(scope["path"])
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":

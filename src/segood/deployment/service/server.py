@@ -7,6 +7,7 @@ in (503, `Connection: close`), `/readyz` says so, everything accepted is answere
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -33,7 +34,7 @@ DRAIN_SECONDS = 1.0
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket's future self: bound, not yet listening.
+    """Return a listening socket; who comes before the service is ready waits for it.
 
     Args:
         host: name or address.
@@ -55,6 +56,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(256)  # two that only bind do not see each other
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
@@ -95,7 +97,7 @@ def serve(
     service: Service = app.state.service
     config = uvicorn.Config(
         app,
-        http=_JsonProtocol,
+        http=ServiceProtocol,
         ws="none",
         lifespan="on",
         loop="asyncio",
@@ -143,8 +145,44 @@ class _DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-class _JsonProtocol(H11Protocol):
-    """Uvicorn's protocol, whose own refusal of what is no HTTP has the form of all others."""
+class ServiceProtocol(H11Protocol):
+    """Uvicorn's protocol, with a time in which a request has to begin and an answer for what is no HTTP.
+
+    A connection on which somebody writes a letter of a header now and then is closed after `header_seconds`.
+    What is no HTTP is refused in the form of all other errors.
+    """
+
+    header_seconds = 10.0
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget()
+
+    def _watch(self) -> None:
+        """Start the clock where no request is under way, stop it where one is."""
+        if self.transport.is_closing() or (self.cycle is not None and not self.cycle.response_complete):
+            self._forget()
+        elif self._waiting is None:
+            self._waiting = self.loop.call_later(self.header_seconds, self._too_slow)
+
+    def _forget(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _too_slow(self) -> None:
+        self._waiting = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         body = to_json(error_json("bad_request", "the request is not valid HTTP/1.1"))
