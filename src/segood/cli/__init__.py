@@ -19,7 +19,7 @@ VERBS = {
     "compare": "networks × scores × test sets: one table with intervals, and its figures",
     "report": "one self-contained HTML page of a run",
     "calibrate": "thresholds that keep a stated target on new scenes, with what is assumed",
-    "predict": "images -> overlays and a JSON of unknown objects",
+    "predict": "images, a video or a camera -> what is unknown in every frame",
     "export": "a run -> one file for a monitor without PyTorch, checked against PyTorch",
     "serve": "the monitor behind HTTP: images in, unknown objects out, limits that hold",
 }

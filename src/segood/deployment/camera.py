@@ -86,7 +86,8 @@ class Camera:
         finally:
             self._closed = True
             reader.join(timeout=5.0)
-            self._capture.release()
+            if not reader.is_alive():  # else it hangs in the driver, which must not lose its capture then
+                self._capture.release()
 
     def _read(self) -> None:
         while not self._closed:
