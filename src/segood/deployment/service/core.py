@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -24,33 +23,13 @@ from segood.deployment.service.detector import Detector
 from segood.deployment.service.metrics import Metrics
 from segood.deployment.service.options import ServiceOptions
 from segood.deployment.service.problems import ServiceError
-from segood.deployment.service.slots import Slots, Ticket
+from segood.deployment.service.slots import Admission, Slots
 from segood.deployment.service.watching import Watching
 from segood.deployment.service.worker import Job, Settings, Worker
 
 _log = logging.getLogger("segood.service")
 Result = TypeVar("Result")
 State = Literal["starting", "ready", "failed", "draining", "stopped"]
-
-
-@dataclass
-class Admission:
-    """A request that was let in.
-
-    Attributes:
-        ticket: its places.
-        start: when it came, on the clock of `time.monotonic`.
-        deadline: when it is too late to answer.
-    """
-
-    ticket: Ticket
-    start: float
-    deadline: float
-
-    @property
-    def left(self) -> float:
-        """Seconds until the deadline, above 0."""
-        return max(0.001, self.deadline - time.monotonic())
 
 
 class Service:

@@ -8,6 +8,8 @@ together is a bound that holds.
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -64,3 +66,23 @@ class Ticket:
         self._holders -= 1
         if self._holders == 0:
             self._slots.used -= self._count
+
+
+@dataclass
+class Admission:
+    """A request that was let in.
+
+    Attributes:
+        ticket: its places.
+        start: when it came, on the clock of `time.monotonic`.
+        deadline: when it is too late to answer.
+    """
+
+    ticket: Ticket
+    start: float
+    deadline: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, above 0."""
+        return max(0.001, self.deadline - time.monotonic())

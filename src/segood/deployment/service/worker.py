@@ -120,7 +120,10 @@ class Worker:
     def _run(self, first: Callable[[], None]) -> None:
         first()
         while batch := self._take():
-            self._answer(batch)
+            try:
+                self._answer(batch)
+            except Exception:  # whatever it is, the next ones shall be answered
+                _log.exception("the worker stumbled; its images get no answer in time")
 
     def _take(self) -> list[Job]:
         """Return jobs that go through together, the oldest among them; none when it is time to end."""
