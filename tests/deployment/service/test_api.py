@@ -91,7 +91,10 @@ def test_no_verdict_is_told_in_every_format(client: Client) -> None:
         "message": "100 % of the pixels are black; is the lens covered?",
     }
     assert (found["objects"], found["flagged_share"]) == ([], None)
-    assert client.detect(black, "?format=overlay").headers["x-segood-no-verdict"] == "black"
+    overlay = client.detect(black, "?format=overlay")
+    assert overlay.headers["x-segood-no-verdict"] == "black"
+    with Image.open(io.BytesIO(overlay.body)) as drawn:
+        assert drawn.getextrema()[0] != (0, 0)  # the picture itself says so
 
 
 def test_page_detail_carries_the_score_exactly(client: Client) -> None:

@@ -11,6 +11,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from segood.deployment.annotate import annotate
 from segood.deployment.detection import Detection
 from segood.deployment.service.problems import ServiceError
 
@@ -58,6 +59,9 @@ def _palette() -> bytes:
 
 
 def _overlay(detection: Detection) -> np.ndarray:
+    if detection.no_verdict is not None:  # written on the picture, which must not look like a free road
+        said = {"no_verdict": {"reason": detection.no_verdict.reason}, "objects": []}
+        return annotate(detection.image, said)
     try:
         return detection.overlay()
     except ImportError as error:
