@@ -14,6 +14,7 @@ from segood.data.synthetic import WorldPaths
 from segood.deployment.calibration import Calibration, format_calibration
 from segood.deployment.calibration.results import CalibrationSet, RiskPoint, SplitResult
 from segood.deployment.calibration.units import units_of
+from segood.deployment.calibration.words import caveats
 from segood.deployment.drift import fine_histogram, make_reference
 from segood.errors import DataError, UsageError
 from segood.segments.region import Region
@@ -101,6 +102,21 @@ def test_the_summary_says_what_is_promised_and_assumed() -> None:
     assert "no setting was found in any" in format_calibration(
         calibration(splits=SplitResult(10, 5, 5, None, None, 0.0, 1.0))
     )
+
+
+def test_what_is_known_to_be_weak_is_said(world: WorldPaths) -> None:
+    objects = open_dataset("fishyscapes_static", world.fishyscapes)
+    street = open_dataset("cityscapes", world.cityscapes, "val")
+    assert caveats(objects, "scene folder", "", 0, 0.5) == []
+    for given, words in (
+        ((objects, "frame, as asked for", "", 0, None), "every frame counts as a unit of its own"),
+        ((objects, "scene folder", "2 frames without object", 0, 0.5), "left out: 2 frames without object"),
+        ((objects, "scene folder", "", 7, 0.5), "left out: 7 segments on ignored pixels only"),
+        ((objects, "scene folder", "", 0, 1.0), "held by a monitor that finds nothing"),
+        ((street, "recording", "", 0, None), "a real one in an ignored area is not seen as one"),
+    ):
+        (line,) = caveats(*given)
+        assert words in line
 
 
 def test_units_of_the_layouts() -> None:

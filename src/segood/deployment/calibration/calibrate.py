@@ -129,7 +129,8 @@ def calibrate_run(
         num_tested=request.num_tested,
         curve=_curve(measured, choice),
         assumptions=words.assumptions(request, unit, opened.resolution, region),
-        caveats=words.caveats(opened, unit, measured.left_out, also["num_unjudged"]) + caveats,
+        caveats=words.caveats(opened, unit, measured.left_out, also["num_unjudged"], also["missed_share"])
+        + caveats,
         region=None if region is None else region.to_dict(),
         dataset=_described(opened),
         checkpoint=info.checkpoint,

@@ -40,9 +40,16 @@ def assumptions(request: CalibrationRequest, unit: str, resolution: str, region:
     return found
 
 
-def caveats(dataset: SegmentationDataset, unit: str, left_out: str, num_unjudged: int) -> list[str]:
+def caveats(
+    dataset: SegmentationDataset, unit: str, left_out: str, num_unjudged: int, missed_share: float | None
+) -> list[str]:
     """Return what is known to be weak, one sentence each."""
     found = []
+    if missed_share == 1:
+        found.append(
+            "at these thresholds every object of the calibration set is missed: the target is held by a "
+            "monitor that finds nothing"
+        )
     if unit.startswith("frame"):
         found.append(
             "every frame counts as a unit of its own; where frames show the same scene, there are fewer "
