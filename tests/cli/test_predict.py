@@ -70,6 +70,11 @@ def test_frames_without_verdict_are_said_and_are_no_failure(
     assert "in 1 frames; no verdict on 1 black" in capsys.readouterr().out
     assert main([*command, str(tmp_path / "all"), "--checks", "false", "--overlays", "false"]) == 0
     assert "in 2 frames; " in capsys.readouterr().out
+    limits = ("--checks.black_share", "1", "--checks.dark_share", "1", "--checks.min_contrast", "0")
+    assert main([*command, str(tmp_path / "some"), *limits, "--checks.frozen_after", "null"]) == 0
+    assert "no verdict on 1 black" in capsys.readouterr().out  # all of it is
+    checks = json.loads((tmp_path / "some" / "summary.json").read_text())["settings"]["checks"]
+    assert (checks["frozen_after"], checks["bright_level"]) == (None, 250)
     assert not (tmp_path / "all" / "overlays").exists()
 
 
@@ -128,6 +133,13 @@ def test_what_users_get_wrong(
     assert "`track` must be k/n with 1 <= k <= n <= 64, such as 3/5; got '5/3'" in fails(
         "predict", images, *model, *out, "--track", "5/3", code=2
     )
+    for words, said in (
+        (("--checks.frozen_after", "1"), "`frozen_after` must be at least 2 frames"),
+        (("--checks.frozn_after", "9"), "did you mean 'frozen_after'?"),
+        (("--checks.dark_share", "much"), "checks"),
+        (("--checks.dark_share", "null"), "may be none"),
+    ):
+        assert said in fails("predict", images, *model, *out, *words, code=2)
     assert "`deadline` must be a time above 0 s" in fails(
         "predict", images, *model, *out, "--deadline_ms", "0", code=2
     )

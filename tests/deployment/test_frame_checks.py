@@ -82,8 +82,10 @@ def test_checks_can_be_taken_off() -> None:
 def test_bad_options_and_frames() -> None:
     with pytest.raises(UsageError, match=r"`dark_share` must lie in \[0, 1\]; got 1.5"):
         FrameChecks(dark_share=1.5)
-    with pytest.raises(UsageError, match=r"`bright_level` must lie in 0..255; got 256"):
+    with pytest.raises(UsageError, match=r"`bright_level` must be a whole number in 0..255; got 256"):
         FrameChecks(bright_level=256)
+    with pytest.raises(UsageError, match=r"`dark_level` must be a whole number in 0..255; got 3.5"):
+        FrameChecks(dark_level=3.5)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="`frozen_after` must be at least 2 frames"):
         FrameChecks(frozen_after=1)
     with pytest.raises(UsageError, match="`stale_after` must be a time above 0 s"):

@@ -63,7 +63,10 @@ def build_parser() -> ArgumentParser:
         " '{mask: FILE}'; with --model only, a bundle has its own",
     )
     parser.add_argument(
-        "--checks", type=bool, default=True, help="no verdict on black, frozen, stale or badly exposed frames"
+        "--checks",
+        type=bool | dict[str, int | float | None],
+        default=True,
+        help="no verdict on black, frozen, stale, badly exposed frames; limits: --checks.frozen_after 30",
     )
     parser.add_argument(
         "--deadline_ms", type=number, default=None, help="no verdict where the answer takes longer"
@@ -90,11 +93,12 @@ def run(arguments: Namespace) -> None:
     # what OpenCV's decoders have to say on damaged videos, line after line, is told by the frames
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    from segood.deployment.predict import PredictOptions, parse_track, predict_frames
+    from segood.deployment.predict import PredictOptions, parse_checks, parse_track, predict_frames
     from segood.deployment.sources import ImageFiles, open_source
 
     report_after, window = parse_track(arguments.track)
     options = PredictOptions(
+        checks=parse_checks(arguments.checks),
         report_after=report_after,
         window=window,
         deadline=None if arguments.deadline_ms is None else arguments.deadline_ms / 1000,
@@ -105,8 +109,6 @@ def run(arguments: Namespace) -> None:
     source = open_source(arguments.inputs)
     images = isinstance(source, ImageFiles)
     options = replace(options, overlays=images if arguments.overlays is None else arguments.overlays)
-    if not arguments.checks:
-        options = replace(options, checks=None)
     monitor, about = _load_monitor(arguments)
     found = predict_frames(
         monitor, source, arguments.out, options, resume=arguments.resume, about=about, progress=_progress_bar

@@ -62,9 +62,12 @@ class FrameChecks:
         for name in ("black_share", "dark_share", "bright_share"):
             check_unit_interval(name, getattr(self, name))
         for name in ("dark_level", "bright_level", "min_contrast"):
-            if not 0 <= getattr(self, name) <= 255:
-                raise UsageError(f"`{name}` must lie in 0..255; got {getattr(self, name)}")
-        if self.frozen_after is not None and self.frozen_after < 2:
+            value = getattr(self, name)
+            if not (isinstance(value, int) and 0 <= value <= 255):
+                raise UsageError(f"`{name}` must be a whole number in 0..255; got {value}")
+        if self.frozen_after is not None and not (
+            isinstance(self.frozen_after, int) and self.frozen_after >= 2
+        ):
             raise UsageError(f"`frozen_after` must be at least 2 frames, or none; got {self.frozen_after}")
         if self.stale_after is not None and not self.stale_after > 0:
             raise UsageError(f"`stale_after` must be a time above 0 s, or none; got {self.stale_after}")

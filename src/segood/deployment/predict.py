@@ -190,6 +190,29 @@ def parse_track(text: str | None) -> tuple[int | None, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_checks(given: bool | Mapping[str, Any]) -> FrameChecks | None:
+    """Return the checks that true, false or some of their values mean.
+
+    Raises:
+        UsageError: an unknown name, or a value that breaks its rule.
+
+    Example:
+        >>> parse_checks({"frozen_after": 30}).frozen_after, parse_checks(False)
+        (30, None)
+    """
+    if isinstance(given, bool):
+        return FrameChecks() if given else None
+    known = {field.name for field in dataclasses.fields(FrameChecks)}
+    for name, value in given.items():
+        check_choice("checks", name, sorted(known))
+        if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
+            raise UsageError(f"`checks.{name}` must be a number; got {value!r}")
+    try:
+        return FrameChecks(**given)
+    except TypeError:  # none where a number is needed
+        raise UsageError("only `frozen_after` and `stale_after` of `checks` may be none") from None
+
+
 def describe_monitor(monitor: Monitor) -> dict[str, Any]:
     """Return what tells a monitor from others, as plain data."""
     return {
