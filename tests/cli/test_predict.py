@@ -78,7 +78,7 @@ def test_frames_without_verdict_are_said_and_are_no_failure(
     assert not (tmp_path / "all" / "overlays").exists()
 
 
-COUNT = 60
+COUNT = 40
 
 
 def _hear_ctrl_c() -> None:

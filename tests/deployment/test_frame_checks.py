@@ -171,8 +171,8 @@ DAMAGE = {
 
 def test_real_daylight_frames_pass_and_damaged_ones_do_not(shared: Path) -> None:
     folders = ("camvid/test", "fishyscapes_lost_and_found/images", "road_anomaly_21/images")
-    files = [f for folder in folders for f in sorted((shared / "data" / folder).iterdir())[::10]]
-    assert len(files) > 20
+    files = [f for folder in folders for f in sorted((shared / "data" / folder).iterdir())[::25]]
+    assert len(files) > 10
     for file in files:
         image = read_image(file)
         assert FrameChecks().check(image) is None, file
