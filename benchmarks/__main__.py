@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import (
     command_line,
     data_loading,
+    deployment,
     first_call,
     forward,
     growth,
@@ -43,6 +44,7 @@ SECTIONS: dict[str, Callable[[bool], Sequence[Record]]] = {
     "first_call": first_call.measure,
     "threads": threads.measure,
     "forward": forward.measure,
+    "deployment": deployment.measure,
 }
 BUSY = 0.5
 """Load average from which other work disturbs: small parallel steps, as of a network, suffer ten-fold."""

@@ -8,20 +8,18 @@ weights are scaled so that logits are as large as those of a trained network: di
 from __future__ import annotations
 
 import copy
-import os
 import statistics
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from benchmarks.inputs import shared_path
 from benchmarks.measure import Comparison, seconds_of
 from benchmarks.results import ForwardSetting
-from segood.data.images import read_image
+from segood.data.images import read_image, resize_image
 from segood.data.synthetic import draw_street_scene
 from segood.errors import UsageError
 from segood.models import Inference, SegmentationModel, load_model
@@ -87,13 +85,12 @@ def _tiny(device: str) -> list[ForwardSetting]:
 
 
 def _espnetv2(device: str) -> tuple[SegmentationModel, np.ndarray, str]:
-    shared = Path(os.environ.get("SEGOOD_SHARED", ""))
-    if not (shared / WEIGHTS).is_file():
+    weights, real_frame = shared_path(WEIGHTS), shared_path(REAL_FRAME)
+    if weights is None or real_frame is None:
         frame = draw_street_scene(np.random.default_rng(0), FRAME).image
         return _random("espnetv2", frame, device), frame, "random weights"
-    image = Image.fromarray(read_image(shared / REAL_FRAME))
-    frame = np.asarray(image.resize(FRAME[::-1], Image.Resampling.BILINEAR))
-    return load_model("espnetv2", shared / WEIGHTS, device=device), frame, "published weights"
+    frame = resize_image(read_image(real_frame), FRAME)
+    return load_model("espnetv2", weights, device=device), frame, "published weights"
 
 
 def _random(name: str, frame: np.ndarray, device: str, **options: object) -> SegmentationModel:

@@ -5,6 +5,9 @@ Out: logits of frames, scores of pixels, tables of segment features.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -12,6 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CLASSES = 19
+
+
+def shared_path(name: str) -> Path | None:
+    """Return what is called so under `SEGOOD_SHARED`; None where there is no such thing."""
+    folder = os.environ.get("SEGOOD_SHARED")
+    path = Path(folder or "") / name
+    return path if folder and path.exists() else None
 
 
 def street_logits(height: int, width: int, *, stride: int = 1, amplitude: float = 4.0) -> Tensor:

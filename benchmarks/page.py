@@ -12,7 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import segood.compiled
 from benchmarks.measure import as_bytes, as_time
 from benchmarks.memory import read_bandwidth
-from benchmarks.results import FirstCall, ForwardSetting, Point, Record, Requirement, Section, ThreadUse
+from benchmarks.results import (
+    DeploymentRun,
+    FirstCall,
+    ForwardSetting,
+    Point,
+    Record,
+    Requirement,
+    Section,
+    ThreadUse,
+)
 from segood.runs import describe_environment
 
 CURVES = {
@@ -79,6 +88,8 @@ def columns(record: Record) -> dict[str, str]:
         }
     if isinstance(record, ForwardSetting):
         return _forward_columns(record)
+    if isinstance(record, DeploymentRun):
+        return _deployment_columns(record)
     return {
         "setting": record.setting,
         "frames per second": number(record.frames_per_second),
@@ -97,6 +108,24 @@ def _forward_columns(record: ForwardSetting) -> dict[str, str]:
     if record.largest is not None and record.mean is not None:
         numbers["entropy: largest (mean) difference"] = f"{number(record.largest)} ({number(record.mean)})"
     return {**row, **numbers, "note": record.note}
+
+
+def _deployment_columns(record: DeploymentRun) -> dict[str, str]:
+    scores = {
+        name: "–" if value is None else f"{value:.3f}"
+        for name, value in (
+            ("AUROC", record.auroc),
+            ("AP", record.average_precision),
+            ("FPR95", record.fpr95),
+        )
+    }
+    return {
+        "data set (frames)": record.data,
+        "runtime": record.runtime,
+        "network per frame": as_time(record.network_seconds),
+        "file": "–" if record.graph_bytes is None else as_bytes(record.graph_bytes),
+        **scores,
+    }
 
 
 def markdown_table(records: Sequence[Record]) -> str:
@@ -126,6 +155,7 @@ def render(sections: Mapping[str, Section], picture: str) -> str:
     calls = [record for record in records if isinstance(record, FirstCall)]
     threads = [record for record in records if isinstance(record, ThreadUse)]
     forward = [record for record in records if isinstance(record, ForwardSetting)]
+    deployed = [record for record in records if isinstance(record, DeploymentRun)]
     met = sum(row.met for row in requirements)
     parts = [
         "# Speed and memory\n",
@@ -148,6 +178,8 @@ def render(sections: Mapping[str, Section], picture: str) -> str:
         parts += ["## Threads\n", _THREADS, markdown_table(threads)]
     if forward:
         parts += ["## Forward: precision and speed\n", _FORWARD, markdown_table(forward)]
+    if deployed:
+        parts += ["## A bundle against PyTorch: runtime and precision\n", _DEPLOYED, markdown_table(deployed)]
     parts += ["## GPU\n", "Nothing has been measured on a GPU yet.\n"]
     return "\n".join(parts)
 
@@ -207,6 +239,12 @@ _FORWARD = """\
 The options of `segood.models.Inference`, through `predict_logits`, against plain float32 on the same network
 and frame. The normalised entropy lies in [0,1], and segments are where it reaches a threshold such as 0.7. A
 first call compiles, with empty caches. What the options mean: [inference.md](inference.md).
+"""
+
+_DEPLOYED = """\
+espnetv2 2.0 with its published weights, frames and labels resized to 1024×512, all labelled pixels pooled,
+score normalised entropy, threads as above. 8-bit ranges come from training frames of CamVid; weights per
+channel, convolutions only.
 """
 
 _THREADS = """\

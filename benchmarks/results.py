@@ -111,7 +111,28 @@ class ForwardSetting:
     note: str = ""
 
 
-Record = Requirement | Point | FirstCall | ThreadUse | ForwardSetting
+@dataclass(frozen=True)
+class DeploymentRun:
+    """A network in one runtime and precision on one data set.
+
+    Attributes:
+        data: data set and number of frames.
+        runtime: and precision.
+        network_seconds: median per frame.
+        graph_bytes: of the ONNX file; None for PyTorch.
+        auroc, average_precision, fpr95: of the normalised entropy, all labelled pixels pooled.
+    """
+
+    data: str
+    runtime: str
+    network_seconds: float
+    graph_bytes: int | None
+    auroc: float | None
+    average_precision: float | None
+    fpr95: float | None
+
+
+Record = Requirement | Point | FirstCall | ThreadUse | ForwardSetting | DeploymentRun
 
 
 @dataclass(frozen=True)
@@ -123,7 +144,9 @@ class Section:
     seconds: float
 
 
-_KINDS = {kind.__name__: kind for kind in (Requirement, Point, FirstCall, ThreadUse, ForwardSetting)}
+_KINDS = {
+    kind.__name__: kind for kind in (Requirement, Point, FirstCall, ThreadUse, ForwardSetting, DeploymentRun)
+}
 
 
 def keep(section: Section, folder: Path = KEPT) -> None:

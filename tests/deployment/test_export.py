@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from segood import Monitor, runs
 from segood.cli import main
+from segood.data.synthetic import WorldPaths
 from segood.deployment.bundle import Bundle
 from segood.deployment.export import Exported, ExportOptions, export_run
 from segood.deployment.parity import compare_monitors
@@ -80,10 +82,93 @@ def test_nothing_is_written_where_the_graph_differs(
     from segood.deployment import export
 
     graph = export.export_graph(other)
-    monkeypatch.setattr(export, "export_graph", lambda model: graph)
+    monkeypatch.setattr(export, "export_graph", lambda *_: graph)
     with pytest.raises(CheckpointError, match="not written: the graph's entropy differs from PyTorch's by 0"):
         export_run(run, tmp_path / "m.segood", ExportOptions(num_frames=1))
     assert not (tmp_path / "m.segood").exists()
+
+
+def test_eight_bits_say_how_much_they_cost(run: Path, tmp_path: Path) -> None:
+    images = sorted(
+        Path(str(runs.read_config(run)["data_root"])).rglob("cityscapes/leftImg8bit/train/*/*.png")
+    )
+    options = ExportOptions(num_frames=2, precision="int8", quantization_images=[*images, *images[:4]])
+    done = export_run(run, tmp_path / "m.segood", options)
+    monitor = Monitor.load(done.path)
+    assert done.card["settings"]["precision"] == "int8"
+    assert 1e-4 < done.card["parity"]["entropy_difference"] < 1
+    assert monitor.label == "unet"
+    with pytest.raises(UsageError, match="the run has no training set; give --quantization_images"):
+        export_run(run, tmp_path / "n.segood", ExportOptions(precision="int8"))
+    with pytest.raises(UsageError, match="at least 8 images to take ranges from; got 1"):
+        export_run(
+            run,
+            tmp_path / "n.segood",
+            ExportOptions(num_frames=1, precision="int8", quantization_images=images[:1]),
+        )
+
+
+def test_frames_of_one_size_only(run: Path, tmp_path: Path) -> None:
+    done = export_run(run, tmp_path / "m.segood", ExportOptions(num_frames=2, fixed_size=True))
+    monitor = Monitor.load(done.path)  # whose frames are brought to that size
+    assert done.parity.holds
+    assert monitor(_noise()).score.shape == (50, 70)
+
+
+def _noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+
+def test_a_calibrated_run_keeps_its_promise(run: Path, tmp_path: Path, world: WorldPaths) -> None:
+    command = ["calibrate", run, "--dataset.name", "lost_and_found", "--dataset.root", world.lost_and_found]
+    command += [
+        "--dataset.split",
+        "test",
+        "--dataset.resize",
+        "[64,128]",
+        "--dataset.options.protocol",
+        "smiyc",
+    ]
+    command += ["--target", "pixel_fpr", "--alpha", "0.5", "--unit", "frame"]
+    assert main([str(part) for part in command]) == 0
+    promised = json.loads((run / "calibration.json").read_text())
+    done = export_run(run, tmp_path / "m.segood", ExportOptions(num_frames=1))
+    monitor = Monitor.load(done.path)
+    assert monitor.threshold == promised["threshold"]
+    assert done.card["calibration"]["alpha"] == 0.5
+    assert monitor.reference is not None
+    assert "pixel_fpr at most 0.5 (crc)" in Bundle.read(done.path).parts["card.md"].decode()
+    with pytest.raises(UsageError, match="other thresholds would not keep its promise"):
+        export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1, threshold=0.5))
+    # predict compares what it sees with the calibration set
+    frames = sorted(Path(str(world.lost_and_found)).rglob("*_leftImg8bit.png"))
+    dark = tmp_path / "dark"
+    dark.mkdir()
+    for index in range(32):
+        with Image.open(frames[index % len(frames)]) as picture:
+            picture.point(lambda v: v // 3).save(dark / f"{index:02d}.png")
+    out = tmp_path / "found"
+    arguments = [
+        "predict",
+        dark,
+        "--monitor",
+        done.path,
+        "--out",
+        out,
+        "--checks",
+        "false",
+        "--overlays",
+        "false",
+    ]
+    assert main([str(part) for part in arguments]) == 0
+    drift = json.loads((out / "summary.json").read_text())["drift"]
+    assert drift["num_frames"] == 32
+    assert "brightness" in drift["warning"]
+    # made for another network: refused
+    other = load_model("unet", width=8)
+    save_model(other, run / runs.FINAL)
+    with pytest.raises(UsageError, match="was made for another checkpoint"):
+        export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1))
 
 
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from jsonargparse import ArgumentParser, Namespace
 
 from segood.cli.frame import make_parser, progress_bar, say, say_json
@@ -41,6 +43,24 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--allow_unfiltered", type=bool, default=False, help="export a run without meta classifier"
     )
+    parser.add_argument(
+        "--fixed_size",
+        type=bool | None,
+        default=None,
+        help="the network takes frames of one size only; as the network needs if not given",
+    )
+    parser.add_argument(
+        "--precision",
+        type=Literal["float32", "int8"],
+        default="float32",
+        help="int8: smaller, no longer the same as PyTorch; by how much is written into the card",
+    )
+    parser.add_argument(
+        "--quantization_images",
+        nargs="+",
+        default=[],
+        help="files or folders to take 8-bit ranges from; the run's training frames if not given",
+    )
     parser.add_argument("--json", action="store_true", help="print digest, parity and card as JSON")
     return parser
 
@@ -65,6 +85,9 @@ def run(arguments: Namespace) -> None:
         data_licence=arguments.data_licence,
         private_key=path(arguments.private_key),
         allow_unfiltered=arguments.allow_unfiltered,
+        fixed_size=arguments.fixed_size,
+        precision=arguments.precision,
+        quantization_images=[Path(image) for image in arguments.quantization_images],
     )
     done = export_run(arguments.run, arguments.out, options, progress=progress_bar)
     if arguments.json:

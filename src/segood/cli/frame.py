@@ -219,6 +219,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def warn(text: str) -> None:
+    """Print one line of warning on stderr."""
+    sys.stderr.write(f"segood: warning: {text}\n")
+
+
 def say_json(value: Any) -> None:
     """Print a value as JSON, for machines."""
     say(json.dumps(value, indent=2))

@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import add_config, make_parser, say, say_json
+from segood.cli.frame import add_config, make_parser, say, say_json, warn
 from segood.errors import DataError, UsageError
 from segood.models.config import ModelConfig
 
@@ -117,6 +117,8 @@ def run(arguments: Namespace) -> None:
         say_json(found)
     else:
         say(_in_words(found, arguments.out))
+    if (found["drift"] or {}).get("warning"):
+        warn(found["drift"]["warning"])
     if found["first_unreadable"]:
         count, (_, problem) = found["no_verdicts"]["unreadable"], found["first_unreadable"]
         raise DataError(f"{count} of {found['frames']} frames cannot be read; the first: {problem}")

@@ -17,12 +17,16 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segood.errors import DataError, UsageError
 from segood.records import from_dict
+
+if TYPE_CHECKING:
+    from segood.deployment.detection import Detection
+    from segood.segments.region import Region
 
 ENTROPY_BINS = 20
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -274,6 +278,20 @@ class DriftWatch:
             return
         shares = self.reference.entropy.shares_of(values)
         self._frames.append((shares, float(values.mean()), float(flagged_share), float(brightness)))
+
+    def see(self, detection: Detection, region: Region | None) -> None:
+        """Add what a monitor says about a frame; one without verdict is passed over.
+
+        Args:
+            detection: at the monitor's own thresholds.
+            region: the monitor's.
+        """
+        if detection.no_verdict is not None:
+            return
+        score = detection.score
+        if region is not None:
+            score = score[region.inside(score.shape, detection.classes)]  # type: ignore[arg-type]
+        self.update(score, detection.flagged_share, brightness_of(detection.image))
 
     def report(self) -> DriftReport:
         """Compare the frames of the window with the reference."""

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from segood import runs
+from segood.checks import check_choice
+from segood.data.config import DatasetConfig
+from segood.data.images import read_image, resize_image
 from segood.deployment import bundle as parts_of
 from segood.deployment.bundle import Bundle, Manifest, described
 from segood.deployment.calibration.results import FILE as CALIBRATION
@@ -26,7 +29,9 @@ from segood.deployment.detection import Detection
 from segood.deployment.monitor import Monitor
 from segood.deployment.onnx_graph import check_graph, export_graph
 from segood.deployment.parity import Parity, compare_monitors
+from segood.deployment.quantization import quantize_graph
 from segood.deployment.self_test import SelfTest
+from segood.deployment.sources import find_images
 from segood.errors import CheckpointError, DataError, UsageError
 from segood.evaluation.config import EvaluationConfig, stored_evaluation
 from segood.evaluation.results import RunResults
@@ -37,6 +42,8 @@ from segood.models import SegmentationModel
 from segood.progress import Progress, no_progress
 from segood.segments.region import Region, describe_region, same_region
 
+NUM_RANGES = 32
+"""Frames that 8-bit ranges are taken from."""
 UNSEEN_SIZES = ((1, 128, 256), (2, 250, 333))
 """N, H, W at which the graph is tried besides the frames."""
 
@@ -55,6 +62,13 @@ class ExportOptions:
         weights_licence, data_licence: for the model card.
         private_key: PEM file of an Ed25519 key to sign with.
         allow_unfiltered: export a run without meta classifier.
+        fixed_size: the network takes frames of one size only, the working size or `frame_size`. None decides
+            by the network: mask-classification networks cut images into windows, and take many minutes to
+            export for all sizes.
+        precision: `int8` quantises the convolutions (see `segood.deployment.quantization`), with ranges from
+            the run's training frames. Such a bundle says something else than PyTorch: by how much is written
+            into its card, and refuses nothing.
+        quantization_images: files or folders to take these ranges from instead.
     """
 
     calibration: Path | None = None
@@ -67,6 +81,9 @@ class ExportOptions:
     data_licence: str | None = None
     private_key: Path | None = None
     allow_unfiltered: bool = False
+    fixed_size: bool | None = None
+    precision: Literal["float32", "int8"] = "float32"
+    quantization_images: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -134,11 +151,7 @@ def export_run(
         )
 
     reference = made(model)
-    tick = progress("export", 2)
-    graph = export_graph(model)
-    tick()
-    check_graph(graph, model, UNSEEN_SIZES)
-    tick()
+    graph = _graph(model, config, frame_size, options, progress)
     manifest = Manifest(
         label=info.network,
         class_names=tuple(info.class_names),
@@ -150,6 +163,7 @@ def export_run(
         parts={},
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         segood=metadata.version("segood"),
+        precision=options.precision,
     )
     parts = {parts_of.NETWORK: graph, parts_of.CARD: b"{}"}
     if meta is not None:
@@ -161,7 +175,7 @@ def export_run(
     parity = compare_monitors(
         reference, draft, images, tick=progress("compare with PyTorch", len(images)), seen=best
     )
-    if not parity.holds:
+    if not parity.holds and options.precision == "float32":
         raise CheckpointError(_refusal(parity))
     card = make_card(
         model=info,
@@ -182,6 +196,59 @@ def export_run(
     sha256 = whole.write(out, options.private_key)
     Monitor.load(out, sha256=sha256)  # what was written is what will be read
     return Exported(out, sha256, out.stat().st_size, parity, card)
+
+
+def _graph(
+    model: SegmentationModel,
+    config: Mapping[str, Any],
+    frame_size: tuple[int, int] | None,
+    options: ExportOptions,
+    progress: Progress,
+) -> bytes:
+    """Return the network as ONNX, tried on noise, in the precision that is wanted."""
+    check_choice("precision", options.precision, ("float32", "int8"))
+    wanted = model.preprocessing.working_size or frame_size
+    is_fixed = options.fixed_size
+    if is_fixed is None:
+        is_fixed = _gives_masks(model)
+    if is_fixed and wanted is None:
+        raise UsageError(
+            f"{model.label} is exported for one size of frames, which the run lacks; give --frame_size"
+        )
+    ranges = _ranges(config, wanted, options) if options.precision == "int8" else []
+    tick = progress("export", 3)
+    graph = export_graph(model, wanted if is_fixed else None)
+    tick()
+    check_graph(graph, model, ((1, *wanted), (3, *wanted)) if is_fixed and wanted else UNSEEN_SIZES)
+    tick()
+    if options.precision == "int8":
+        graph = quantize_graph(graph, ranges)
+    tick()
+    return graph
+
+
+def _gives_masks(model: SegmentationModel) -> bool:
+    if model.gives_masks is None:  # nobody has asked it for anything yet
+        model.predict_logits(np.zeros((64, 128, 3), np.uint8))
+    return bool(model.gives_masks)
+
+
+def _ranges(
+    config: Mapping[str, Any], size: tuple[int, int] | None, options: ExportOptions
+) -> list[np.ndarray]:
+    """Return frames that tell the ranges of activations, at the size the network will see."""
+    if options.quantization_images:
+        paths = find_images(options.quantization_images)
+    elif config.get("street"):
+        data = DatasetConfig(**config["street"]).open(Path(config.get("data_root", ".")))
+        paths = [record.image for record in data.records]
+    else:
+        raise UsageError(
+            "8 bits need frames to take ranges from, but the run has no training set; "
+            "give --quantization_images"
+        )
+    chosen = np.linspace(0, len(paths) - 1, min(NUM_RANGES, len(paths))).round().astype(int)
+    return [resize_image(read_image(paths[i]), size) for i in chosen]
 
 
 class _MostObjects:
@@ -296,8 +363,6 @@ def _frames(
     if options.num_frames < 1:
         raise UsageError(f"`num_frames` must be at least 1; got {options.num_frames}")
     if options.images:
-        from segood.deployment.sources import find_images
-
         found = find_images(options.images)
     else:
         root = Path(config.get("data_root", "."))

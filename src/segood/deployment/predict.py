@@ -30,6 +30,7 @@ from segood.deployment.predict_folder import (
     SUMMARY,
     OverlayNames,
     Report,
+    Watched,
     claim,
     earlier_prediction,
 )
@@ -140,7 +141,9 @@ def predict_frames(
     )
     _check_video(options, source, out, resume)
     known = claim(out, settings, resume)
-    report = Report(out / SUMMARY, settings, options.video, state.summary, state.tracker, clock)
+    report = Report(
+        out / SUMMARY, settings, options.video, state.summary, state.tracker, clock, Watched.of(monitor)
+    )
     if not known:
         report.write(complete=False)  # from here on the folder is known as ours
     with _video(options, source) as video, FrameLog(out / FRAMES) as log:

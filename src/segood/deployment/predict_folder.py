@@ -6,6 +6,7 @@ In: a path, settings, counts. Out: the claimed folder, `summary.json`, names of 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from segood import runs
+from segood.deployment.drift import DriftWatch
 from segood.errors import UsageError
 from segood.files import write_json
 
 if TYPE_CHECKING:
     from segood.deployment.streaming import FrameResult, StreamSummary
     from segood.deployment.tracking import Tracker
+    from segood.segments.region import Region
 
 FRAMES = "frames.jsonl"
 SUMMARY = "summary.json"
@@ -55,9 +58,6 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> bool:
     for folder in (out, out / OVERLAYS):  # of a process that was killed while it wrote
         for left in folder.glob(".*.part*") if folder.is_dir() else ():
             left.unlink(missing_ok=True)
-    for folder in (out, out / OVERLAYS):  # of a process that was killed while it wrote
-        for left in folder.glob(".*.part*") if folder.is_dir() else ():
-            left.unlink(missing_ok=True)
     return True
 
 
@@ -73,6 +73,34 @@ def earlier_prediction(path: Path) -> dict[str, Any] | None:
 
 
 @dataclass
+class Watched:
+    """Drift over the frames of this call, at most one a second where frames have times.
+
+    Args:
+        watch: fed with frames.
+        region: of the monitor.
+    """
+
+    watch: DriftWatch
+    region: Region | None
+    last: float = -math.inf
+
+    @classmethod
+    def of(cls, monitor: Any) -> Watched | None:
+        """Return a watch on what a monitor was calibrated for; None where it was not."""
+        reference = getattr(monitor, "reference", None)
+        return None if reference is None else cls(DriftWatch(reference), monitor.region)
+
+    def add(self, result: FrameResult) -> None:
+        """Take a frame into account; neighbouring frames of a video show nearly the same."""
+        if result.timestamp is not None:
+            if result.timestamp < self.last + 1:
+                return
+            self.last = result.timestamp
+        self.watch.see(result.detection, self.region)
+
+
+@dataclass
 class Report:
     """Writes `summary.json`.
 
@@ -83,6 +111,7 @@ class Report:
         summary: counts of all frames.
         tracker: counts the tracks.
         clock: seconds.
+        watched: compares what is seen with the calibration set, if the monitor knows that.
     """
 
     path: Path
@@ -91,6 +120,7 @@ class Report:
     summary: StreamSummary
     tracker: Tracker | None
     clock: Callable[[], float]
+    watched: Watched | None = None
 
     def __post_init__(self) -> None:
         self._frames, self._start = 0, self.clock()
@@ -99,6 +129,8 @@ class Report:
         """Count one frame that this call has answered."""
         self.summary.add(result)
         self._frames += 1
+        if self.watched is not None:
+            self.watched.add(result)
 
     def write(self, *, complete: bool) -> dict[str, Any]:
         """Write the file and return what it holds."""
@@ -111,6 +143,7 @@ class Report:
             "video": None if self.video is None else str(self.video),
             **self.summary.to_dict(),
             "tracks": None if self.tracker is None else self.tracker.num_reported,
+            "drift": None if self.watched is None else self.watched.watch.report().to_dict(),
             "this_call": {
                 "frames": self._frames,
                 "seconds": round(spent, 3),

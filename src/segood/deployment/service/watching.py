@@ -49,14 +49,9 @@ class Watching:
         now = time.monotonic()
         if self._watch is None or detection.no_verdict is not None or now < self._last + self._every:
             return
-        from segood.deployment.drift import brightness_of
-
         self._last = now
-        score = detection.score
-        if self._region is not None:
-            score = score[self._region.inside(score.shape, detection.classes)]
         with self._lock:
-            self._watch.update(score, detection.flagged_share, brightness_of(detection.image))
+            self._watch.see(detection, self._region)
             warning = self._watch.report().warning
         if (warning is None) != (self._warning is None):
             _log.warning(warning or "what is seen looks like the calibration set again")
