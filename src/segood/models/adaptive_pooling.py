@@ -1,8 +1,8 @@
 """Adaptive average pooling that ONNX can hold at any size.
 
 ONNX has no such operator: an exporter would write down the windows of the one size it sees. As two matrix
-products, with matrices made from the sizes, the same pooling stays open to all sizes. Everywhere else PyTorch's
-own is used, which is faster.
+products, with matrices made from the sizes, the same pooling stays open to all sizes. Everywhere else
+PyTorch's own is used, which is faster.
 """
 
 from __future__ import annotations
