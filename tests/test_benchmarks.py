@@ -13,7 +13,17 @@ from benchmarks import page, picture
 from benchmarks.inputs import logits_with_segments
 from benchmarks.measure import Comparison, as_bytes, as_time, compare
 from benchmarks.memory import Work, cost, floor_seconds, read_bandwidth
-from benchmarks.results import FirstCall, ForwardSetting, Point, Requirement, Section, ThreadUse, keep, kept
+from benchmarks.results import (
+    DeploymentRun,
+    FirstCall,
+    ForwardSetting,
+    Point,
+    Requirement,
+    Section,
+    ThreadUse,
+    keep,
+    kept,
+)
 
 from segood.segments import extract_segments
 
@@ -39,6 +49,9 @@ SECTIONS = {
             ForwardSetting("net, 8×4", "compiled", note="no compiler"),
         ),
         5.0,
+    ),
+    "deployment": Section(
+        "deployment", (DeploymentRun("streets (3)", "int8", 0.25, 2_000_000, 0.9, 0.125, None),), 6.0
     ),
     "threads": Section("threads", (ThreadUse("set_num_threads(1)", 20.0, 3, 0),), 4.0),
 }
@@ -122,6 +135,7 @@ def test_the_page_and_its_picture(tmp_path: Path) -> None:
     assert "| set_num_threads(1) | 20 | 3 | 0 |" in text
     assert "| net, 8×4 | bfloat16 | 500 ms | 0.25 (0.2–0.3) | 0.01 (0.0002) |  |" in text
     assert "| net, 8×4 | compiled | – | – | – | no compiler |" in text
+    assert "| streets (3) | int8 | 250 ms | 2.0 MB | 0.900 | 0.125 | – |" in text
     assert "Nothing has been measured on a GPU yet." in text
     assert not any(line.endswith(" ") for line in text.splitlines())
     picture.draw(SECTIONS, tmp_path / "a.svg")
@@ -134,7 +148,7 @@ def test_the_whole_program_at_tiny_sizes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for said in ("NumPy entropy", "scikit-learn", "cross_entropy", "forward of espnetv2", "segood --help",
                  "waiting for data", "megapixels", "SEGOOD_KERNELS=0", "set_num_threads(2)",
-                 "bfloat16, channels last"):  # fmt: skip
+                 "bfloat16, channels last", "ONNX Runtime, int8"):  # fmt: skip
         assert said in done.stdout, said
     written = (tmp_path / "benchmarks.md").read_text()
     assert all(f"### {title}" in written for title in page.CURVES.values())

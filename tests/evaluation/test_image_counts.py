@@ -87,3 +87,17 @@ def test_a_run_tells_its_intervals(run: Path, tmp_path: Path) -> None:
         rows = segments[(segments["model"] == segment.model) & (segments["dataset"] == segment.dataset)]
         kept = rows[~rows["removed"]]
         assert segment.intervals["errors_after"] == errors_interval(kept, segment.ground_truth_per_image)
+
+
+def test_a_score_too_fine_for_the_levels_gets_no_interval() -> None:
+    # all scores lie within 0.01 %: one level holds them, which says 0.5 of whatever
+    draw = np.random.default_rng(0)
+    counts = ImageCounts()
+    for _ in range(4):
+        target = (draw.random((40, 50)) < 0.1).astype(np.uint8)
+        score = (0.9 + 1e-4 * target + 1e-5 * draw.random(target.shape)).astype(np.float32)
+        counts.add(score, target)
+    bootstrap = Bootstrap(4, num_draws=50)
+    assert counts.intervals(bootstrap)["auroc"] == pytest.approx([0.5, 0.5])
+    assert "auroc" not in counts.intervals(bootstrap, {"auroc": 1.0, "average_precision": 1.0, "fpr95": 0.0})
+    assert "auroc" in counts.intervals(bootstrap, {"auroc": 0.5})

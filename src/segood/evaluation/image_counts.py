@@ -3,7 +3,8 @@
 In: score maps and targets, frame by frame. Out: 95 % bootstrap intervals of AUROC, AP and FPR95. A frame is
 kept as pixel counts in levels of the score (a float16 without its two last bits: steps of 0.2 to 0.4 % of the
 score), those that occur only: about 40 KB for the entropy. The numbers themselves are not made of these. A
-score that varies by less than a percent over all pixels, as of an untrained network, has coarse intervals.
+score that varies by less than a percent over all pixels, as of an untrained network, is too fine for such
+levels: where they do not give the number itself, it gets no interval.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from segood.evaluation.meta_counts import errors_per_image
 from segood.evaluation.score_codes import NUM_CODES, HalfCodes
 
 LEVELS = 2**14
+MOST_OFF = 0.01
+"""How far the coarse levels may miss a number that they are to give an interval."""
 Interval = list[float]
 
 
@@ -61,10 +64,27 @@ class ImageCounts:
         starts = coarse_levels(pooled)
         return np.stack([np.add.reduceat(_dense(*frame), starts, axis=0) for frame in self._frames])
 
-    def intervals(self, bootstrap: Bootstrap) -> dict[str, Interval]:
-        """Return per metric [low, high]; metrics that no draw defines are missing."""
-        draws = draw_numbers(bootstrap, self.coarse())
-        return {name: found for name, values in draws.items() if (found := interval_of(values)) is not None}
+    def intervals(
+        self, bootstrap: Bootstrap, exact: Mapping[str, float | None] | None = None
+    ) -> dict[str, Interval]:
+        """Return per metric [low, high].
+
+        Args:
+            bootstrap: over the frames.
+            exact: the numbers themselves, by metric; those that the coarse levels miss by more than 0.01 are
+                left out, as are metrics that no draw defines.
+        """
+        table = self.coarse()
+        draws = draw_numbers(bootstrap, table)
+        found = {name: interval for name, values in draws.items() if (interval := interval_of(values))}
+        if exact is None:
+            return found
+        whole = draw_numbers(Bootstrap(1, num_draws=1), table.sum(axis=0)[None])
+        return {
+            name: interval
+            for name, interval in found.items()
+            if (value := exact.get(name)) is not None and abs(float(whole[name][0]) - value) <= MOST_OFF
+        }
 
 
 def _dense(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:

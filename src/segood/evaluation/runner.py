@@ -163,9 +163,8 @@ def measure_dataset(
     return Measured(
         described,
         [
-            dataclasses.replace(
-                metric.to_result(model=m, dataset=key, score=config.score),
-                intervals=counts[m].intervals(Bootstrap(len(dataset))),
+            _with_intervals(
+                metric.to_result(model=m, dataset=key, score=config.score), counts[m], len(dataset)
             )
             for m, metric in metrics.items()
         ],
@@ -289,6 +288,11 @@ def _segment_rows(
     ):
         rows.insert(position, name, value)
     return rows
+
+
+def _with_intervals(result: PixelResult, counts: ImageCounts, num_images: int) -> PixelResult:
+    exact = {name: getattr(result, name) for name in METRICS}
+    return dataclasses.replace(result, intervals=counts.intervals(Bootstrap(num_images), exact))
 
 
 def _segment_result(
