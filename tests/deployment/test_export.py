@@ -50,6 +50,7 @@ def test_the_card_holds_what_the_run_measured(exported: Exported, deployable_run
     measured = next(p for p in metrics["pixel"] if p["model"] == "after")
     assert told["average_precision"] == measured["average_precision"]
     assert told["intervals"] == measured["intervals"]
+    assert set(told["intervals"]) == {"auroc", "average_precision", "fpr95"}
     assert exported.card["licences"]["data"] == "synthetic, Apache-2.0"
     assert exported.card["calibration"] is None
     text = Bundle.read(exported.path).parts["card.md"].decode()

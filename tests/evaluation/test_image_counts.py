@@ -68,9 +68,10 @@ def test_frames_without_ood_have_none() -> None:
 def test_a_run_tells_its_intervals(run: Path, tmp_path: Path) -> None:
     results = RunResults.load(run / runs.METRICS)
     for pixel in results.pixel:
-        # An untrained network's entropy hardly varies: its intervals are there, and coarse.
-        assert set(pixel.intervals) == {"auroc", "average_precision", "fpr95"}
-        assert all(0 <= low <= high <= 1 for low, high in pixel.intervals.values())
+        # An untrained network's entropy hardly varies: an interval is there only if its levels see that.
+        for name, (low, high) in pixel.intervals.items():
+            assert low - 0.01 <= getattr(pixel, name) <= high + 0.01
+            assert 0 <= low <= high <= 1
     for segment in results.segment:
         low, high = segment.intervals["errors"]
         assert low <= segment.before_meta.errors <= high
