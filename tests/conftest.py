@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from playwright.sync_api import Browser
+from tests.browsers import chromium
 
 from segood.cli import main
 from segood.data.synthetic import WorldPaths, write_world
@@ -21,6 +25,21 @@ def shared() -> Path:
     if not folder:
         pytest.skip("SEGOOD_SHARED is not set: no real data, weights or golden files here")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests: two at once are more than Playwright's synchronous interface allows."""
+    yield from chromium()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
+    """Tell fixtures whether their test has failed."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed  # type: ignore[attr-defined]
+    return report
 
 
 @pytest.fixture(scope="session")

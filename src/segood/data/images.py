@@ -98,16 +98,26 @@ def read_image(path: str | Path) -> np.ndarray:
         [[[128, 128, 128], [128, 128, 128]]]
     """
     image = _decode(path)
+    try:
+        return rgb_pixels(image)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def rgb_pixels(image: Image.Image) -> np.ndarray:
+    """Return a decoded image as uint8 (H,W,3), RGB; 16 bits lose their lower half.
+
+    Raises:
+        DataError: pixels without a defined brightness.
+    """
     if image.mode in _SIXTEEN_BIT:
         values = np.asarray(image)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise DataError(f"{path}: 32-bit grey values outside 0..65535; store the image with 8 or 16 bits")
+            raise DataError("32-bit grey values outside 0..65535; store the image with 8 or 16 bits")
         grey = (values >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode == "F":
-        raise DataError(
-            f"{path}: floating-point pixels have no defined brightness; store the image with 8 bits"
-        )
+        raise DataError("floating-point pixels have no defined brightness; store the image with 8 bits")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)

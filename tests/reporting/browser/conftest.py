@@ -1,19 +1,16 @@
-"""One Chromium for all tests, pages that may load nothing, an evaluated run and a comparison to look at."""
+"""Pages that may load nothing, an evaluated run and a comparison to look at."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import Browser, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Browser
+from tests.browsers import close_pages
 from tests.reporting.browser.opened import OpenedPage
 
 from segood.data.config import DatasetConfig
@@ -33,25 +30,8 @@ from segood.models import load_model, save_model
 from segood.models.config import ModelConfig
 from segood.reporting import build_comparison_report, build_report
 
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND",
-)  # fmt: skip
 LOADS = pytest.StashKey[dict[str, list[float]]]()
 """Seconds to the load event of every page that was opened, by its path."""
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The distribution's Chromium, headless."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine: pages are not opened in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -67,26 +47,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Call
         return page
 
     yield open_page
-    failed = getattr(request.node, "failed", False)
-    if failed:
-        folder = Path(tempfile.mkdtemp(prefix="segood-browser-"))
-        for number, page in enumerate(opened):
-            with contextlib.suppress(PlaywrightError):  # the failure itself is what is told
-                page.photograph(folder / f"{number}.png")
-        request.node.add_report_section("teardown", "screenshots", f"pages as they were: {folder}")
-    for page in opened:
-        page.page.context.close()
-    for page in opened:
-        assert page.requests == [], "a page has to be complete in itself"
-        assert page.complaints == []
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Any:
-    report = yield
-    if report.when == "call":
-        item.failed = report.failed  # type: ignore[attr-defined]
-    return report
+    close_pages(request, opened)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -15,7 +15,9 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from segood.data.images import rgb_pixels
 from segood.deployment.service.problems import ServiceError
+from segood.errors import DataError
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/bmp": "BMP"}
 """Content type -> Pillow's name of the format."""
@@ -28,7 +30,6 @@ _DAMAGES = (
     *(struct.error, zlib.error, MemoryError),
 )
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 def sniff(data: bytes) -> str | None:
@@ -83,7 +84,9 @@ def decode_image(data: bytes, *, max_pixels: int) -> np.ndarray:
             if name in ("PNG", "WEBP") and getattr(image, "is_animated", False):
                 raise ServiceError("damaged_image", "the image is animated; send one frame")
             image.load()
-            return _as_rgb(image)
+            return rgb_pixels(image)
+    except DataError as error:
+        raise ServiceError("damaged_image", str(error)) from error
     except _BOMBS as error:
         raise ServiceError("too_many_pixels", f"at most {max_pixels} pixels are allowed") from error
     except _DAMAGES as error:
@@ -130,16 +133,3 @@ def _check_size(rows: int, columns: int, max_pixels: int) -> None:
         raise ServiceError(
             "too_many_pixels", f"the image has {rows} × {columns} pixels; at most {max_pixels} are allowed"
         )
-
-
-def _as_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode in _SIXTEEN_BIT:
-        values = np.asarray(image)
-        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise ServiceError("damaged_image", "32-bit grey values outside 0..65535; use 8 or 16 bits")
-        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise ServiceError("damaged_image", "floating-point pixels have no defined brightness; use 8 bits")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
