@@ -47,3 +47,5 @@ def test_the_same_size_stays_as_it_is() -> None:
 def test_an_object_never_vanishes() -> None:
     small = enlarged(found(), np.zeros((1, 1, 3), np.uint8))
     assert [o.box for o in (*small.objects, *small.removed)] == [(0, 0, 1, 1)] * 2
+    assert [o.area for o in (*small.objects, *small.removed)] == [1, 1]
+    assert small.labels.tolist() == [[1]]

@@ -5,12 +5,15 @@ Coordinates are (row, col); boxes are half-open.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from segood.deployment.rle import encode_segment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +64,12 @@ class UnknownObject:
     reasons: tuple[Reason, ...] = ()
     track: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the object as plain data, for JSON."""
+    def to_dict(self, labels: np.ndarray | None = None) -> dict[str, Any]:
+        """Return the object as plain data, for JSON; without its track, which single images have none of.
+
+        Args:
+            labels: of its `Detection`: then its mask comes along, as COCO run lengths.
+        """
         found: dict[str, Any] = {
             "id": self.id,
             "box": list(self.box),
@@ -70,15 +77,24 @@ class UnknownObject:
             "area": self.area,
             "score": round(self.score, 6),
             "probability": None if self.probability is None else round(self.probability, 6),
+            "reasons": [
+                {
+                    "feature": reason.feature,
+                    "words": reason.words,
+                    "value": finite_or_none(reason.value),
+                    "weight": round(reason.weight, 4),
+                }
+                for reason in self.reasons
+            ],
         }
-        if self.reasons:
-            found["reasons"] = [
-                {"feature": r.feature, "value": round(r.value, 6), "weight": round(r.weight, 4)}
-                for r in self.reasons
-            ]
-        if self.track is not None:
-            found["track"] = self.track
+        if labels is not None:
+            found["mask"] = encode_segment(labels, self.id, self.box)
         return found
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return a number that JSON knows, with six digits after the point; None for NaN and infinity."""
+    return round(float(value), 6) if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

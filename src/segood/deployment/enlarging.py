@@ -18,8 +18,8 @@ def enlarged(found: Detection, image: np.ndarray) -> Detection:
     """Return a detection at the size of `image`; itself where it has it.
 
     Maps are resized by their nearest pixel, so that a pixel belongs to the object it belonged to; boxes and
-    areas are those of the resized labels. An object that vanishes, because the image is smaller than the
-    frame, keeps a box of one pixel.
+    areas are those of the resized labels. An object that would vanish, because the image is smaller than the
+    frame, keeps the pixel of its centre, in the labels too unless another one lies there.
     """
     size = (image.shape[0], image.shape[1])
     given = found.labels.shape
@@ -41,7 +41,8 @@ def enlarged(found: Detection, image: np.ndarray) -> Detection:
         box, area = boxes[thing.id - 1], areas[thing.id - 1]
         if not area:
             r, c = min(max(round(row), 0), size[0] - 1), min(max(round(col), 0), size[1] - 1)
-            box = [r, c, r + 1, c + 1]
+            box, area = [r, c, r + 1, c + 1], 1
+            labels[r, c] = labels[r, c] or thing.id
         return replace(thing, box=(box[0], box[1], box[2], box[3]), center=(row, col), area=area)
 
     return replace(

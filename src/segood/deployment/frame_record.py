@@ -6,15 +6,14 @@ In: a `FrameResult`. Out: a dict as `schemas/frame.schema.json` says, and back f
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segood.deployment.detection import UnknownObject
-from segood.deployment.rle import decode_mask, encode_segment
+from segood.deployment.detection import UnknownObject, finite_or_none
+from segood.deployment.rle import decode_mask
 
 if TYPE_CHECKING:
     from segood.deployment.streaming import FrameResult
@@ -48,13 +47,13 @@ def frame_record(result: FrameResult, *, overlay: str | None = None) -> dict[str
     verdict = detection.no_verdict
 
     def described(things: tuple[UnknownObject, ...]) -> list[dict[str, Any]]:
-        return [_described(thing, detection.labels) for thing in things]
+        return [thing.to_dict(detection.labels) | {"track": thing.track} for thing in things]
 
     return {
         "version": VERSION,
         "index": result.index,
         "name": result.name,
-        "timestamp": _finite(result.timestamp),
+        "timestamp": finite_or_none(result.timestamp),
         "height": height or None,
         "width": width or None,
         "digest": result.digest,
@@ -62,7 +61,7 @@ def frame_record(result: FrameResult, *, overlay: str | None = None) -> dict[str
         "objects": described(detection.objects),
         "pending": described(result.pending),
         "removed": described(detection.removed),
-        "flagged_share": None if share is None else _finite(share),
+        "flagged_share": finite_or_none(share),
         "latency": round(result.latency, 6),
         "seconds": {stage: round(spent, 6) for stage, spent in detection.seconds.items()},
         "skipped": result.skipped,
@@ -94,29 +93,3 @@ def labels_of(record: Mapping[str, Any]) -> np.ndarray | None:
     for thing in (*record["objects"], *record["pending"], *record["removed"]):
         labels[decode_mask(thing["mask"])] = thing["id"]
     return labels
-
-
-def _described(thing: UnknownObject, labels: np.ndarray) -> dict[str, Any]:
-    return {
-        "id": thing.id,
-        "track": thing.track,
-        "box": list(thing.box),
-        "center": [round(value, 2) for value in thing.center],
-        "area": thing.area,
-        "score": round(thing.score, 6),
-        "probability": None if thing.probability is None else round(thing.probability, 6),
-        "reasons": [
-            {
-                "feature": reason.feature,
-                "words": reason.words,
-                "value": _finite(reason.value),
-                "weight": round(reason.weight, 4),
-            }
-            for reason in thing.reasons
-        ],
-        "mask": encode_segment(labels, thing.id, thing.box),
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return round(value, 6) if value is not None and math.isfinite(value) else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from segood.deployment.detection import Detection, UnknownObject
+from segood.deployment.detection import Detection, UnknownObject, finite_or_none
 from segood.deployment.service.problems import ErrorBody
 
 
@@ -157,7 +155,7 @@ def detection_data(
     verdict, share = detection.no_verdict, detection.flagged_share
 
     def described(things: tuple[UnknownObject, ...]) -> list[dict[str, Any]]:
-        return [_segment(thing, detection.labels if masks else None) for thing in things]
+        return [thing.to_dict(detection.labels if masks else None) for thing in things]
 
     return {
         "height": int(detection.image.shape[0]),
@@ -166,34 +164,10 @@ def detection_data(
         "probability_threshold": probability_threshold,
         "objects": described(detection.objects),
         "removed": described(detection.removed),
-        "flagged_share": _finite(share),
+        "flagged_share": finite_or_none(share),
         "no_verdict": None if verdict is None else {"reason": verdict.reason, "message": verdict.message},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
     }
-
-
-def _segment(thing: UnknownObject, labels: np.ndarray | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "id": thing.id,
-        "box": list(thing.box),
-        "center": [round(value, 2) for value in thing.center],
-        "area": thing.area,
-        "score": round(thing.score, 6),
-        "probability": None if thing.probability is None else round(thing.probability, 6),
-        "reasons": [
-            {"feature": r.feature, "words": r.words, "value": _finite(r.value), "weight": round(r.weight, 4)}
-            for r in thing.reasons
-        ],
-    }
-    if labels is not None:
-        from segood.deployment.rle import encode_segment
-
-        found["mask"] = encode_segment(labels, thing.id, thing.box)
-    return found
-
-
-def _finite(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def to_json(value: Any) -> bytes:
