@@ -12,7 +12,8 @@ EXTRAS = {
     **dict.fromkeys(("safetensors", "scipy", "sklearn", "threadpoolctl"), "torch"),
     **dict.fromkeys(("lightning", "pycocotools", "tensorboard"), "train"),
     **dict.fromkeys(("jinja2", "matplotlib", "plotly"), "report"),
-    **dict.fromkeys(("onnxruntime", "cv2"), "monitor"),
+    "cv2": "torch",  # what needs it without PyTorch, video, says so itself
+    "onnxruntime": "monitor",
     **dict.fromkeys(("fastapi", "uvicorn", "prometheus_client", "python_multipart"), "serve"),
 }
 """What is not part of the base installation: module -> the extra of segood that installs it."""
