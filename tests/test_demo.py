@@ -13,6 +13,7 @@ import torch
 
 from segood import runs
 from segood.demo import run_demo
+from segood.deployment.export import ExportOptions, export_run
 from segood.errors import UsageError
 from segood.evaluation import RunResults
 from segood.meta import MetaClassifier
@@ -70,13 +71,15 @@ def test_a_demo_of_another_seed_is_refused(demo: Path) -> None:
         run_demo(demo, seed=4, scale=0.03)
 
 
-def test_the_readme_runs(demo: Path) -> None:
+def test_the_readme_runs(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = Path(__file__).parent.parent / "README.md"
     blocks = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names = feature_names(19)
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(8, len(names))), columns=names)
     # a network this little trained may have no segment to learn from
     MetaClassifier().fit(table, [True, False] * 4).save(demo / "finetuned" / runs.META)
+    export_run(demo / "finetuned", tmp_path / "monitor.segood", ExportOptions(num_frames=1))
+    monkeypatch.chdir(tmp_path)
     for block in blocks:
         exec(compile(block.replace("runs/demo", str(demo)), str(readme), "exec"), {})

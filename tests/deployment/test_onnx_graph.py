@@ -27,7 +27,7 @@ def small_model(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Seg
     return ModelConfig(num_classes=CLASSES, **CASES[name].config).load().eval()
 
 
-QUICK = ("user", "torchvision", "upernet", "maskformer")
+QUICK = ("user", "maskformer")
 """The others take longer; `make test-long` has them all."""
 FIXED = ("maskformer", "mask2former")
 """Exported for one size, as `segood export` does."""
@@ -61,6 +61,8 @@ def _float32_rounding(model: SegmentationModel) -> float:
 def test_preprocessing_lies_within_the_graph() -> None:
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 4, 3, stride=2)
+    with torch.no_grad():
+        network.weight.mul_(0.005)  # values up to 255 would make rounding as large as what is tested
     odd = Preprocessing(channel_order="bgr", value_range=(0, 255), mean=(104, 117, 123), size_multiple=32)
     model = SegmentationModel(network, num_classes=3, drop_channels=1, preprocessing=odd).eval()
     graph = export_graph(model)
@@ -87,7 +89,7 @@ def test_networks_that_cannot_be_exported(tmp_path: Path) -> None:
         export_graph(load_model(Moody(), num_classes=2))
     graph = export_graph(load_model(torch.nn.Conv2d(3, 2, 1)))
     torch.onnx.export(
-        torch.nn.Conv2d(3, 2, 1),
+        torch.nn.Conv2d(3, 2, 1).eval(),
         (torch.zeros(1, 3, 8, 8),),
         tmp_path / "net.onnx",
         dynamo=True,
