@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests: two at once are more than Playwright's synchronous interface allows."""
+    """One Chromium for all tests of reports; it stays open to the end of the session."""
     yield from chromium()
 
 

@@ -96,7 +96,7 @@ def check_flow(run: Path, shared: Path, python: Path, folder: Path, *, every: in
     reference = torch_monitor(run, exported)
     compared = compare_lines(folder / "static", [(p.name, read_image(p)) for p in static], reference)
     compared += compare_lines(folder / "video", [(None, frame) for frame in frames], reference)
-    assert compared > 100 / every, "there have to be objects to compare"
+    assert compared > 50 / every, "there have to be objects to compare"
 
 
 def torch_monitor(run: Path, exported: Exported) -> Monitor:
@@ -162,7 +162,7 @@ def compare_lines(out: Path, images: list[tuple[str | None, np.ndarray]], refere
 def test_from_a_checkpoint_to_objects_without_pytorch(
     published_run: Path, shared: Path, bare_python: Path, tmp_path: Path
 ) -> None:
-    check_flow(published_run, shared, bare_python, tmp_path, every=5)
+    check_flow(published_run, shared, bare_python, tmp_path, every=10)
 
 
 @pytest.mark.long

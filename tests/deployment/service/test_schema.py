@@ -72,7 +72,7 @@ def check(client: Client, *, examples: int, seconds: int, **headers: str) -> Cou
 
 
 def test_schemathesis_finds_nothing(images: None, client: Client) -> None:
-    answers = check(client, examples=15, seconds=20)
+    answers = check(client, examples=15, seconds=12)
     for path in ("/v1/detect", "/v1/detect/batch"):
         assert answers[f"POST {path}", 200] >= 10, answers
         assert answers[f"POST {path}", 422] >= 10, answers
@@ -82,6 +82,6 @@ def test_schemathesis_finds_nothing(images: None, client: Client) -> None:
 
 
 def test_schemathesis_finds_nothing_behind_a_key(images: None, keyed_client: Client) -> None:
-    answers = check(keyed_client, examples=3, seconds=8, **{"X-API-Key": "secret"})
+    answers = check(keyed_client, examples=3, seconds=5, **{"X-API-Key": "secret"})
     assert answers["GET /v1/model", 200] >= 1
     assert answers["GET /v1/model", 401] + answers["GET /v1/model", 403] >= 1
