@@ -142,6 +142,7 @@ def test_the_page_and_its_picture(tmp_path: Path) -> None:
     assert "</svg>" in (tmp_path / "a.svg").read_text()
 
 
+@pytest.mark.long  # half a minute for what every `make bench` shows
 def test_the_whole_program_at_tiny_sizes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

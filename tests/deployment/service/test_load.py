@@ -98,7 +98,7 @@ def check_load(at: Load, above: Load, memory: list[float], record: Record) -> No
 
 
 def test_load(service: Served, images: list[bytes], record_property: Record) -> None:
-    check_load(*overload(service, images, 15), record_property)
+    check_load(*overload(service, images, 57), record_property)
 
 
 @pytest.mark.long
