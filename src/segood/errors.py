@@ -5,6 +5,16 @@ leaves with its `exit_code`. Any other exception is a bug in segood.
 """
 
 
+def one_line(error: BaseException, most: int = 160) -> str:
+    """Return what another library's error says, as one line of at most `most` characters.
+
+    Example:
+        >>> one_line(ValueError("no such\\n  operator"))
+        'no such operator'
+    """
+    return " ".join(str(error).split())[:most]
+
+
 class SegoodError(Exception):
     """Base of all errors raised on purpose."""
 

@@ -200,14 +200,17 @@ def first_positional(parser: ArgumentParser, argv: list[str]) -> str | None:
 
 
 def progress_bar(what: str, total: int) -> Callable[[], None]:
-    """Show a bar with rate and remaining time on stderr; call the result once per finished item."""
+    """Show a bar with rate and remaining time on stderr; call the result once per finished item.
+
+    Where `total` is 0, nobody knows when it ends.
+    """
     from tqdm import tqdm
 
-    bar = tqdm(total=total, desc=what, unit="frame", file=sys.stderr, leave=True, disable=None)
+    bar = tqdm(total=total or None, desc=what, unit="frame", file=sys.stderr, leave=True, disable=None)
 
     def tick() -> None:
         bar.update()
-        if bar.n >= total:
+        if total and bar.n >= total:
             bar.close()
 
     return tick

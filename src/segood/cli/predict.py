@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import add_config, make_parser, say, say_json, warn
+from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json, warn
 from segood.errors import DataError, UsageError
 from segood.models.config import ModelConfig
 
@@ -111,7 +110,7 @@ def run(arguments: Namespace) -> None:
     options = replace(options, overlays=images if arguments.overlays is None else arguments.overlays)
     monitor, about = _load_monitor(arguments)
     found = predict_frames(
-        monitor, source, arguments.out, options, resume=arguments.resume, about=about, progress=_progress_bar
+        monitor, source, arguments.out, options, resume=arguments.resume, about=about, progress=progress_bar
     )
     if arguments.json:
         say_json(found)
@@ -154,21 +153,6 @@ def _refuse(arguments: Namespace, options: tuple[str, ...], why: str) -> None:
     given = [f"--{name}" for name in options if getattr(arguments, name) not in (None, ModelConfig())]
     if given:
         raise UsageError(f"{', '.join(given)} {why}")
-
-
-def _progress_bar(what: str, total: int) -> Callable[[], None]:
-    """Show frames per second and, where the end is known, the time that is left."""
-    del what
-    from tqdm import tqdm
-
-    bar = tqdm(total=total or None, desc="predict", unit="frame", disable=None)
-
-    def tick() -> None:
-        bar.update()
-        if total and bar.n >= total:
-            bar.close()
-
-    return tick
 
 
 def _in_words(found: dict[str, Any], out: str) -> str:

@@ -195,7 +195,7 @@ class Bundle:
         from segood.deployment.drift import EntropyReference
         from segood.deployment.monitor import Monitor
         from segood.deployment.networks import OnnxMonitorNetwork
-        from segood.segments.region import Region
+        from segood.segments.region import stored_region
 
         manifest = self.manifest
         network = OnnxMonitorNetwork(
@@ -206,7 +206,7 @@ class Bundle:
             threshold=manifest.threshold,
             meta=self.decision(),
             probability_threshold=manifest.probability_threshold,
-            region=None if manifest.region is None else Region.from_dict(manifest.region),
+            region=stored_region(manifest.region),
             frame_size=manifest.frame_size,
         )
         monitor.card = self.card

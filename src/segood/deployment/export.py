@@ -40,7 +40,7 @@ from segood.files import file_hash
 from segood.meta.decision import LinearDecision
 from segood.models import SegmentationModel
 from segood.progress import Progress, no_progress
-from segood.segments.region import Region, describe_region, same_region
+from segood.segments.region import Region, describe_region, same_region, stored_region
 
 NUM_RANGES = 32
 """Frames that 8-bit ranges are taken from."""
@@ -309,8 +309,7 @@ def _meta(run: Path, options: ExportOptions) -> LinearDecision | None:
 
 
 def _region(calibration: Calibration | None, meta: LinearDecision | None) -> Region | None:
-    stored = None if meta is None else meta.provenance.get("region")
-    fitted = None if stored is None else Region.from_dict(stored)
+    fitted = None if meta is None else stored_region(meta.provenance.get("region"))
     if calibration is None:
         return fitted
     calibrated = calibration.get_region()

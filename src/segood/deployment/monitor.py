@@ -25,7 +25,7 @@ from segood.deployment.networks import ENTROPY, Network, OnnxMonitorNetwork, See
 from segood.errors import UsageError
 from segood.meta.decision import LinearDecision
 from segood.segments.names import describe_feature, feature_names
-from segood.segments.region import Region, describe_region, same_region
+from segood.segments.region import Region, describe_region, same_region, stored_region
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -321,13 +321,8 @@ def _decision(meta: str | Path | MetaClassifier | LinearDecision | None) -> Line
 
 def _check_same_region(meta: LinearDecision, region: Region | None) -> None:
     """Raise unless the classifier was fitted for this region, as far as it knows."""
-    if "region" not in meta.provenance:  # fitted outside of a run, or by a version without regions
-        if region is None:
-            return
-        fitted = None
-    else:
-        stored = meta.provenance["region"]
-        fitted = None if stored is None else Region.from_dict(stored)
+    # none is told by one fitted outside of a run, or by a version without regions
+    fitted = stored_region(meta.provenance.get("region"))
     if not same_region(fitted, region):
         raise UsageError(
             f"the meta classifier was fitted for the {describe_region(fitted)}, the monitor looks at the "

@@ -14,7 +14,8 @@ import numpy as np
 
 from segood.compiled import kernels_enabled, num_threads
 from segood.data.images import resize_image
-from segood.errors import CheckpointError, UsageError
+from segood.errors import CheckpointError, UsageError, one_line
+from segood.models.onnx_session import open_session
 
 if TYPE_CHECKING:
     from torch import nn
@@ -158,13 +159,6 @@ class OnnxMonitorNetwork:
                 found[i] = Seen(one)
         return [seen for seen in found if seen is not None]
 
-    def run_all(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Return all outputs of the graph for one image, without the axis of the batch."""
-        session = self._open()
-        names = [o.name for o in session.get_outputs()]
-        values = session.run(names, {"image": self._prepare(image)[None]})
-        return {name: value[0] for name, value in zip(names, values, strict=True)}
-
     def _prepare(self, image: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(resize_image(image, self.working_size))
 
@@ -173,8 +167,7 @@ class OnnxMonitorNetwork:
         try:
             return session.run([LOGITS], {"image": images}, self._options)[0]  # type: ignore[no-any-return]
         except Exception as error:  # onnxruntime has a class per status, none of them public
-            reason = " ".join(str(error).split())[:160]
-            raise UsageError(f"{self.label} failed on images {images.shape}: {reason}") from error
+            raise UsageError(f"{self.label} failed on images {images.shape}: {one_line(error)}") from error
 
     def _open(self) -> Any:
         """Return the session; a new one in another process, or where the number of threads has changed."""
@@ -186,18 +179,13 @@ class OnnxMonitorNetwork:
             raise UsageError(
                 f"a monitor bundle needs ONNX Runtime ({error}); pip install 'segood[monitor]'"
             ) from None
-        options = runtime.SessionOptions()
         self._threads = num_threads()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors; they are raised
-        # threads that wait busily take the cores that segments need
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = runtime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(self._graph, self._threads)
         except Exception as error:
-            reason = " ".join(str(error).split())[:160]
-            raise CheckpointError(f"the graph of {self.label} cannot be read as ONNX: {reason}") from error
+            raise CheckpointError(
+                f"the graph of {self.label} cannot be read as ONNX: {one_line(error)}"
+            ) from error
         self._options = runtime.RunOptions()
         self._options.only_execute_path_to_fetches = True  # the other outputs are for other users
         return self._session

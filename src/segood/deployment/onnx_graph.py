@@ -24,12 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segood.deployment.networks import LOGITS
-from segood.errors import CheckpointError, UsageError
-from segood.models.adaptive_pooling import pool_by_matrices
+from segood.errors import CheckpointError, UsageError, one_line
+from segood.models.adaptive_pooling import pooling_for_all_sizes
 from segood.models.libraries import import_library
 from segood.models.tiling import resize_logits
 
@@ -90,7 +89,7 @@ def export_graph(model: SegmentationModel, size: tuple[int, int] | None = None) 
     open_axes = range(3) if size is None else range(1)
     example = torch.zeros(EXAMPLE[0], *(size or EXAMPLE[1:]), 3, dtype=torch.uint8)
     try:
-        with _quiet(), _open_pooling(), torch.no_grad():
+        with _quiet(), pooling_for_all_sizes(), torch.no_grad():
             program = torch.export.export(
                 module,
                 (example,),
@@ -110,29 +109,7 @@ def export_graph(model: SegmentationModel, size: tuple[int, int] | None = None) 
         assert made is not None
         return made.model_proto.SerializeToString()
     except Exception as error:  # whatever the exporter and the network raise
-        raise CheckpointError(f"{model.label} cannot be exported to ONNX: {_one_line(error)}") from error
-
-
-@contextlib.contextmanager
-def _open_pooling() -> Iterator[None]:
-    """Let adaptive pooling of whatever library be exported for all sizes."""
-    before = F.adaptive_avg_pool2d
-
-    def pool(x: Tensor, output_size: Any) -> Tensor:
-        sides = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
-        if sides == (1, 1):
-            return x.mean((-2, -1), keepdim=True)
-        given = (x.shape[-2], x.shape[-1])
-        size = tuple(n if side is None else side for side, n in zip(sides, given, strict=True))
-        if all(isinstance(n, int) for n in (*given, *size)):
-            return before(x, output_size)
-        return pool_by_matrices(x, (size[0], size[1]))
-
-    F.adaptive_avg_pool2d = pool  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        F.adaptive_avg_pool2d = before
+        raise CheckpointError(f"{model.label} cannot be exported to ONNX: {one_line(error, 200)}") from error
 
 
 @contextlib.contextmanager
@@ -179,7 +156,7 @@ def check_graph(graph: bytes, model: SegmentationModel, sizes: tuple[tuple[int, 
             found = session.run(["entropy", "classes", "logits", LOGITS], {"image": images})
         except Exception as error:
             raise CheckpointError(
-                f"the exported {model.label} fails on images {size}: {_one_line(error)}"
+                f"the exported {model.label} fails on images {size}: {one_line(error, 200)}"
             ) from error
         shapes = [value.shape for value in found]
         # The network's own logits may come finer than PyTorch leaves them, where images are padded.
@@ -187,7 +164,3 @@ def check_graph(graph: bytes, model: SegmentationModel, sizes: tuple[tuple[int, 
             raise CheckpointError(f"the exported {model.label} returns {shapes} for images {size}")
         worst = max(worst, float(np.abs(found[0] - expected[0]).max()))
     return worst
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -149,7 +149,7 @@ def predict_frames(
     with _video(options, source) as video, FrameLog(out / FRAMES) as log:
         state.replay(log, source, video)
         rest, complete = Rest(source, log.count), False
-        tick = progress("frames", rest.length or 0)
+        tick = progress("predict", rest.length or 0)
         try:
             report.write(complete=False)
             for result in stream(

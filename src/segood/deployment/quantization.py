@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from segood.errors import CheckpointError, UsageError
+from segood.errors import CheckpointError, UsageError, one_line
 from segood.models.libraries import import_library
 
 QUANTIZED = ("Conv",)
@@ -64,8 +64,8 @@ def quantize_graph(graph: bytes, images: Sequence[np.ndarray]) -> bytes:
             )
             return made.read_bytes()
     except Exception as error:  # whatever the tool raises
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"the network cannot be quantised: {type(error).__name__} {reason}") from error
+        reason = f"{type(error).__name__} {one_line(error, 200)}"
+        raise CheckpointError(f"the network cannot be quantised: {reason}") from error
     finally:
         logger.setLevel(level)
 

@@ -7,21 +7,43 @@ PyTorch's own is used, which is faster.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def adaptive_average_pool(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average (N,C,h,w) over `size` (rows, columns) windows, as `adaptive_avg_pool2d` does.
+@contextlib.contextmanager
+def pooling_for_all_sizes() -> Iterator[None]:
+    """Let adaptive average pooling of whatever network be exported for all sizes.
+
+    Within, PyTorch's function uses matrices where sizes are symbols. Not for several threads at once.
 
     Example:
-        >>> adaptive_average_pool(torch.arange(6.0).view(1, 1, 1, 6), (1, 3)).flatten().tolist()
+        >>> with pooling_for_all_sizes():
+        ...     F.adaptive_avg_pool2d(torch.arange(6.0).view(1, 1, 1, 6), (1, 3)).flatten().tolist()
         [0.5, 2.5, 4.5]
     """
-    if all(isinstance(n, int) for n in (*x.shape[2:], *size)):
-        return F.adaptive_avg_pool2d(x, size)
-    return pool_by_matrices(x, size)  # sizes are symbols: somebody exports for all of them
+    before = F.adaptive_avg_pool2d
+
+    def pool(x: Tensor, output_size: Any) -> Tensor:
+        sides = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
+        if sides == (1, 1):
+            return x.mean((-2, -1), keepdim=True)
+        given = (x.shape[-2], x.shape[-1])
+        size = tuple(n if side is None else side for side, n in zip(sides, given, strict=True))
+        if all(isinstance(n, int) for n in (*given, *size)):
+            return before(x, output_size)
+        return pool_by_matrices(x, (size[0], size[1]))
+
+    F.adaptive_avg_pool2d = pool  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        F.adaptive_avg_pool2d = before
 
 
 def pool_by_matrices(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from segood.errors import CheckpointError, UsageError
+from segood.errors import CheckpointError, UsageError, one_line
 from segood.files import atomic_path
 from segood.models.adapter import SegmentationModel
 from segood.models.header import HEADER_KEY, checked_header, model_header
@@ -181,7 +181,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
         header = json.loads(written[HEADER_KEY]) if HEADER_KEY in written else None
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is no complete safetensors file ({_one_line(error)}); fetch or save it again"
+            f"{path} is no complete safetensors file ({one_line(error, 120)}); fetch or save it again"
         ) from error
     return Checkpoint(path, tensors, checked_header(path, header))
 
@@ -200,7 +200,7 @@ def _read_pytorch(path: Path) -> Checkpoint:
                 f"{path} is a TorchScript program, not weights; save its state_dict() instead"
             ) from error
         raise CheckpointError(
-            f"{path} is truncated or no PyTorch checkpoint ({_one_line(error) or type(error).__name__}); "
+            f"{path} is truncated or no PyTorch checkpoint ({one_line(error, 120) or type(error).__name__}); "
             "fetch it again"
         ) from error
     tensors = _find_tensors(content)
@@ -234,10 +234,6 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
         if inner:
             return inner
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def shorten(names: list[Any], limit: int = 5) -> str:

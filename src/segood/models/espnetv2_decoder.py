@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segood.models.adaptive_pooling import adaptive_average_pool
 from segood.models.espnetv2_blocks import convolve_and_normalise, make_conv
 
 POOLING_SCALES = (2.0, 1.5, 1.0, 0.5, 0.1)
@@ -94,9 +93,9 @@ class PyramidPooling(nn.Module):
         for scale, stage in zip(POOLING_SCALES, self.stages, strict=True):
             size = (scaled_size(h, scale), scaled_size(w, scale))
             if scale < 1:
-                views.append(resize(stage(adaptive_average_pool(x, size)), (h, w)))
+                views.append(resize(stage(F.adaptive_avg_pool2d(x, size)), (h, w)))
             elif scale > 1:
-                views.append(adaptive_average_pool(stage(resize(x, size)), (h, w)))
+                views.append(F.adaptive_avg_pool2d(stage(resize(x, size)), (h, w)))
             else:
                 views.append(stage(x))
         return self.br(self.merge_layer(torch.cat(views, dim=1)))

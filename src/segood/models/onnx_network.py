@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segood.errors import CheckpointError, UsageError
+from segood.errors import CheckpointError, UsageError, one_line
 from segood.files import file_hash
 from segood.models.libraries import import_library
+from segood.models.onnx_session import open_session
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -90,27 +91,19 @@ class OnnxNetwork(nn.Module):
         try:
             values = self._open().run(self._outputs, {self._input: np.ascontiguousarray(array)})
         except Exception as error:  # onnxruntime has a class per status, none of them public
-            reason = f"{self.path.name} failed on images {array.shape}: {_one_line(error)}"
+            reason = f"{self.path.name} failed on images {array.shape}: {one_line(error)}"
             raise UsageError(reason) from error
         return {name: v[: step - wanting] for name, v in zip(self._outputs, values, strict=True)}
 
     def _open(self) -> Any:
         """Return the session; a new one after copying, or where the number of threads has changed."""
         if self._session is None or self._threads != torch.get_num_threads():
-            runtime = import_library("onnxruntime", "onnx", f"the network {self.path.name}")
-            options = runtime.SessionOptions()
+            import_library("onnxruntime", "onnx", f"the network {self.path.name}")
             self._threads = torch.get_num_threads()
-            options.intra_op_num_threads = self._threads
-            options.inter_op_num_threads = 1
-            options.log_severity_level = 3  # errors; they are raised
-            # threads that wait busily take the cores that scores and segments need
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             try:
-                self._session = runtime.InferenceSession(
-                    str(self.path), options, providers=["CPUExecutionProvider"]
-                )
+                self._session = open_session(str(self.path), self._threads)
             except Exception as error:
-                raise CheckpointError(f"{self.path} cannot be read as ONNX: {_one_line(error)}") from error
+                raise CheckpointError(f"{self.path} cannot be read as ONNX: {one_line(error)}") from error
         return self._session
 
     def _read_graph(self, session: Any) -> None:
@@ -138,7 +131,3 @@ class OnnxNetwork(nn.Module):
 
 def _by(size: Any) -> str:
     return "×".join(map(str, size))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

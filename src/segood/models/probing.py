@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segood.errors import SegoodError, UsageError
+from segood.errors import SegoodError, UsageError, one_line
 from segood.models.adapter import SegmentationModel, evaluation_mode, extract_logits
 from segood.models.preprocessing import Preprocessing, pad_to_multiple
 
@@ -67,7 +67,7 @@ def probe_image(network: nn.Module, preprocessing: Preprocessing | None) -> Tens
 
 
 def _failure(network: nn.Module, image: Tensor, error: Exception, ask: str) -> UsageError:
-    reason = " ".join(str(error).split())[:300]
+    reason = one_line(error, 300)
     return UsageError(
         f"network {type(network).__name__} failed on a probing image of shape {tuple(image.shape)}: "
         f"{type(error).__name__}: {reason}; "

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from segood.checks import check_choice
-from segood.errors import UsageError
+from segood.errors import UsageError, one_line
 from segood.models.libraries import check_known, from_hub, import_library
 from segood.models.network import CITYSCAPES_CLASSES, BuiltNetwork
 from segood.models.preprocessing import Preprocessing
@@ -78,7 +78,7 @@ def _without_weights(smp: Any, arch: str, given: Mapping[str, Any]) -> nn.Module
     try:
         return smp.create_model(arch, encoder_weights=None, **given)  # type: ignore[no-any-return]
     except Exception as error:  # each of its networks has its own ways to refuse
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise UsageError(
             f"smp cannot build {arch} with the encoder {given['encoder_name']}: {reason}; "
             "check `arch`, `encoder` and `arguments`"

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from segood.checks import check_choice
-from segood.errors import CheckpointError, UsageError
+from segood.errors import CheckpointError, UsageError, one_line
 from segood.models.checkpoints import shorten
 from segood.models.libraries import check_known, from_hub, import_library
 from segood.models.network import CITYSCAPES_CLASSES, BuiltNetwork
@@ -73,7 +73,7 @@ def _from_configuration(library: Any, arch: str, values: Mapping[str, Any], num_
     except UsageError:
         raise
     except Exception as error:  # its configurations are checked in part, and the rest fails anywhere
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise UsageError(f"Transformers cannot build {arch} from `arguments`: {reason}") from error
 
 

@@ -181,6 +181,11 @@ class MaskRuns:
         return decoded
 
 
+def stored_region(values: Mapping[str, Any] | None) -> Region | None:
+    """Return the region that `Region.to_dict` described, None for the whole image; raises as `from_dict`."""
+    return None if values is None else Region.from_dict(values)
+
+
 def same_region(first: Region | None, second: Region | None) -> bool:
     """Tell whether two parts were made for the same region; None is the whole image."""
     return (None if first is None else first.digest()) == (None if second is None else second.digest())

@@ -19,7 +19,7 @@ from segood.errors import DataError, SegoodError, UsageError
 from segood.evaluation.provenance import HASH_DIGITS, image_hashes
 from segood.files import file_hash
 from segood.meta import MetaClassifier
-from segood.segments.region import Region, describe_region, same_region
+from segood.segments.region import Region, describe_region, same_region, stored_region
 
 
 def check_disjoint(
@@ -95,9 +95,8 @@ def region_of(meta: MetaClassifier) -> Region | None:
     Raises:
         DataError: what it says is no region.
     """
-    described = meta.provenance.get("region")
     try:
-        return None if described is None else Region.from_dict(described)
+        return stored_region(meta.provenance.get("region"))
     except UsageError as error:
         raise DataError(f"meta.json: its `provenance` tells no region ({error}); evaluate again") from error
 

@@ -18,7 +18,7 @@ from segood.deployment.drift import EntropyReference
 from segood.errors import DataError, UsageError
 from segood.files import write_json
 from segood.records import from_dict
-from segood.segments.region import Region
+from segood.segments.region import Region, stored_region
 
 FORMAT, VERSION = "segood-calibration", 1
 FILE = "calibration.json"
@@ -210,12 +210,11 @@ class Calibration:
         if not all(type(n) is int and n > 0 for n in (self.num_units, self.num_frames)):
             raise UsageError("`num_units` and `num_frames` must be counts above 0")
         self.drift.check()
-        if self.region is not None:
-            Region.from_dict(self.region)
+        self.get_region()
 
     def get_region(self) -> Region | None:
         """Return the region; None is the whole image."""
-        return None if self.region is None else Region.from_dict(self.region)
+        return stored_region(self.region)
 
 
 def _is_number(value: Any) -> bool:
