@@ -140,6 +140,10 @@ def test_a_calibrated_run_keeps_its_promise(run: Path, tmp_path: Path, world: Wo
     assert "pixel_fpr at most 0.5 (crc)" in Bundle.read(done.path).parts["card.md"].decode()
     with pytest.raises(UsageError, match="other thresholds would not keep its promise"):
         export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1, threshold=0.5))
+    with pytest.raises(
+        UsageError, match=r"frames at the resolution 128x64 .* the monitor will work at 64x32"
+    ):
+        export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1, frame_size=(32, 64)))
     # predict compares what it sees with the calibration set
     frames = sorted(Path(str(world.lost_and_found)).rglob("*_leftImg8bit.png"))
     dark = tmp_path / "dark"

@@ -87,10 +87,7 @@ class SegmentationDataset(Sequence[Sample], ABC):
     @property
     def resolution(self) -> str:
         """At which resolution metrics are computed: `label`, or the size frames and labels are resized to."""
-        if self.resize is None:
-            return "label"
-        height, width = self.resize
-        return f"{width}x{height} (frames and labels resized)"
+        return describe_resolution(self.resize)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -233,6 +230,19 @@ class PairedDataset(SegmentationDataset):
         labels = read_labels(record.label)
         check_same_size(record, image.shape[:2], labels.shape)
         return image, self.lookup_for(record.label)(labels, record.label)
+
+
+def describe_resolution(resize: tuple[int, int] | None) -> str:
+    """Say at which resolution frames and labels are used.
+
+    Example:
+        >>> describe_resolution((512, 1024)), describe_resolution(None)
+        ('1024x512 (frames and labels resized)', 'label')
+    """
+    if resize is None:
+        return "label"
+    height, width = resize
+    return f"{width}x{height} (frames and labels resized)"
 
 
 def check_same_size(record: Record, image: tuple[int, ...], label: tuple[int, ...]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from segood import runs
 from segood.checks import check_choice
 from segood.data.config import DatasetConfig
+from segood.data.dataset import describe_resolution
 from segood.data.images import read_image, resize_image
 from segood.deployment import bundle as parts_of
 from segood.deployment.bundle import Bundle, Manifest, described
@@ -137,6 +138,7 @@ def export_run(
     meta = _meta(run, options)
     region = _region(calibration, meta)
     frame_size = options.frame_size or _evaluated_size(evaluation)
+    _check_same_frames(calibration, frame_size)
     threshold, limit = _thresholds(options, calibration, evaluation, meta)
     images = _frames(run, config, evaluation, options)
 
@@ -329,6 +331,18 @@ def _evaluated_size(evaluation: EvaluationConfig) -> tuple[int, int] | None:
             "give --frame_size"
         )
     return next(iter(sizes), None)  # type: ignore[return-value]
+
+
+def _check_same_frames(calibration: Calibration | None, frame_size: tuple[int, int] | None) -> None:
+    """Raise unless the calibration has seen frames as the monitor will: entropy depends on resolution."""
+    if calibration is None:
+        return
+    seen, wanted = calibration.dataset.resolution, describe_resolution(frame_size)
+    if seen != wanted:
+        raise UsageError(
+            f"the calibration has seen its frames at the resolution {seen}, the monitor will work at "
+            f"{wanted}, where its promise does not hold; calibrate with --dataset.resize, or give --frame_size"
+        )
 
 
 def _thresholds(
