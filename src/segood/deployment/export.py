@@ -341,7 +341,7 @@ def _check_same_frames(calibration: Calibration | None, frame_size: tuple[int, i
     if seen != wanted:
         raise UsageError(
             f"the calibration has seen its frames at the resolution {seen}, the monitor will work at "
-            f"{wanted}, where its promise does not hold; calibrate with --dataset.resize, or give --frame_size"
+            f"{wanted}, where it promises nothing; calibrate with --dataset.resize, or give --frame_size"
         )
 
 
