@@ -4,6 +4,9 @@ Everything a user can cause ends in a `SegoodError`; the command line prints its
 leaves with its `exit_code`. Any other exception is a bug in segood.
 """
 
+LONGEST = 1000
+"""Characters of the longest line; of longer ones the middle is left out."""
+
 
 def one_line(error: BaseException, most: int = 160) -> str:
     """Return what another library's error says, as one line of at most `most` characters.
@@ -16,9 +19,23 @@ def one_line(error: BaseException, most: int = 160) -> str:
 
 
 class SegoodError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose.
+
+    Example:
+        >>> str(SegoodError("a\\x1b[31m.png: no such file"))
+        'a\\\\x1b[31m.png: no such file'
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        # names and values out of other people's files must neither steer a terminal nor fill it
+        line = "".join(c if c.isprintable() else _escaped(c) for c in super().__str__())
+        return line if len(line) <= LONGEST else f"{line[: LONGEST - 303]} … {line[-300:]}"
+
+
+def _escaped(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode("ascii")
 
 
 class UsageError(SegoodError, ValueError):

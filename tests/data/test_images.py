@@ -61,8 +61,8 @@ def test_sixteen_bits_keep_their_high_byte(tmp_path: Path) -> None:
 
 
 def test_floating_point_image_is_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.tiff", np.ones((2, 2), np.float32))
-    with pytest.raises(DataError, match=r"a\.tiff: floating-point pixels .* store the image with 8 bits"):
+    path = save(tmp_path / "a.pfm", np.ones((2, 2), np.float32), format="PPM")
+    with pytest.raises(DataError, match=r"a\.pfm: floating-point pixels .* store the image with 8 bits"):
         read_image(path)
 
 
@@ -157,8 +157,8 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
         DataError, match=r"j\.png: label maps must be stored without loss, but this is a JPEG"
     ):
         read_labels(save(tmp_path / "j.png", RAMP[..., 0], format="JPEG"))
-    with pytest.raises(DataError, match=r"f\.tiff: pixel type 'F' cannot hold labels"):
-        read_labels(save(tmp_path / "f.tiff", np.ones((2, 2), np.float32)))
+    with pytest.raises(DataError, match=r"f\.pfm: pixel type 'F' cannot hold labels"):
+        read_labels(save(tmp_path / "f.pfm", np.ones((2, 2), np.float32), format="PPM"))
 
 
 def test_size_comes_from_the_header(tmp_path: Path) -> None:

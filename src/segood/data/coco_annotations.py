@@ -11,7 +11,7 @@ Source: the COCO data format, https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-import math
+import sys
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from segood.errors import DataError
 
 # the largest side that a JPEG file can state
 MAX_SIDE = 65_535
+MAX_COORDINATE = 1e15
+"""Areas of polygons with larger coordinates would overflow."""
 
 _Entry = TypeVar("_Entry", bound="tuple[Any, ...]")
 
@@ -146,7 +148,7 @@ class _InstanceBuilder:
         if crowd not in (0, 1):
             raise JsonRuleError(f"{where}: `iscrowd` must be 0 or 1; got {crowd!r:.40}")
         area = entry.get("area")
-        if area is not None and not (_is_number(area) and math.isfinite(area) and area >= 0):
+        if area is not None and not (_is_number(area) and 0 <= area <= sys.float_info.max):
             raise JsonRuleError(
                 f"{where}: `area` must be a finite number of pixels, at least 0; got {area!r:.40}"
             )
@@ -173,8 +175,10 @@ class _InstanceBuilder:
                 raise JsonRuleError(f"{where}: a polygon must be a list of numbers x, y, x, y, …") from None
             if len(packed) % 2:
                 raise JsonRuleError(f"{where}: a polygon has {len(packed)} coordinates, an x without its y")
-            if not math.isfinite(sum(packed)):
-                raise JsonRuleError(f"{where}: a polygon has a coordinate that is not finite")
+            if len(packed) and max(max(packed), -min(packed)) > MAX_COORDINATE:
+                raise JsonRuleError(
+                    f"{where}: a polygon has a coordinate that is not finite, or beyond {MAX_COORDINATE:g}"
+                )
             if len(packed) < 6:
                 self.num_degenerate += 1
             else:

@@ -5,12 +5,21 @@ one `DataError` that names the file and what to do.
 
 Images are taken as stored: an EXIF orientation is not applied, because label maps and polygon
 annotations refer to the stored pixels.
+
+Files may come from anybody: only some formats are let in (for EPS Pillow would run another program, the
+decoder of TIFF prints), an image of more than 89 million pixels (`PIL.Image.MAX_IMAGE_PIXELS`) is refused by
+its header, and so are pipes and devices, which never end.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
+import stat
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +31,16 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Suffixes of files taken for images, compared in lower case."""
 
 _FORMAT_SUFFIXES = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")
+_MOST_BYTES = 2**30
+MAX_JPEG_SCANS = 100
+"""More passes over the whole picture than any encoder writes; each costs a full pass of the decoder."""
+
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # All that Pillow's decoders are known to raise on damaged files; DecompressionBombError derives from none.
 _DECODING_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
-    Image.DecompressionBombError,
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError),
+    *(struct.error, zlib.error, MemoryError, *_BOMBS),
 )
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -68,7 +83,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
         DataError: the file is missing or no image.
     """
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return image.height, image.width
     except _DECODING_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -81,7 +96,7 @@ def read_image(path: str | Path) -> np.ndarray:
     transparency is dropped, the colours below it stay.
 
     Args:
-        path: PNG, JPEG, WebP or anything else that Pillow decodes, under any name.
+        path: PNG, JPEG, WebP, BMP, GIF or PPM, under any name.
 
     Returns:
         uint8 (H,W,3), RGB, 0..255; the caller owns the array.
@@ -118,9 +133,12 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode == "F":
         raise DataError("floating-point pixels have no defined brightness; store the image with 8 bits")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
+    try:
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
+    except ValueError as error:  # a palette that does not fit, colours without a way to RGB
+        raise DataError(f"pixels cannot be converted to RGB ({error}); export the image again") from error
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
@@ -164,7 +182,7 @@ def read_labels(path: str | Path) -> np.ndarray:
         [[11, 11, 11]]
     """
     image = _decode(path)
-    if image.format == "JPEG":
+    if image.format in ("JPEG", "MPO"):
         raise DataError(f"{path}: label maps must be stored without loss, but this is a JPEG; use PNG")
     if image.mode in ("L", "P", "1"):
         return np.array(image, np.uint8)
@@ -191,7 +209,9 @@ def read_labels(path: str | Path) -> np.ndarray:
 def _decode(path: str | Path) -> Image.Image:
     """Open and decode completely, so that a truncated file fails here and not later."""
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
+            if image.format in ("JPEG", "MPO"):
+                _check_scans(Path(path))
             image.load()
             if image.format == "PNG" and not _has_png_end(Path(path)):
                 raise OSError("image file is truncated, its end is missing")
@@ -200,14 +220,35 @@ def _decode(path: str | Path) -> Image.Image:
         raise _unreadable(path, error) from error
 
 
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open what can be an image at all; Pillow's warnings are about what is taken, or refused, anyway."""
+    status = Path(path).stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise DataError(f"{path}: is a pipe or a device; give an image file")
+    if status.st_size > _MOST_BYTES:
+        raise DataError(f"{path}: is larger than {_MOST_BYTES >> 30} GiB; give an image file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=_FORMATS) as image:
+            yield image
+
+
+def _check_scans(path: Path) -> None:
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        position = -2
+        for _ in range(MAX_JPEG_SCANS + 1):
+            position = content.find(b"\xff\xda", position + 2)
+            if position < 0:
+                return
+    raise OSError(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
+
+
 def _has_png_end(path: Path) -> bool:
     """Look for the closing chunk, since decoders accept a small PNG whose last rows never arrived."""
-    with path.open("rb") as handle:
-        handle.seek(max(0, path.stat().st_size - 4096))
-        if b"IEND" in handle.read():
-            return True
-        handle.seek(0)  # something long may have been appended
-        return b"IEND" in handle.read()
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(b"IEND") >= 0
 
 
 def _unreadable(path: str | Path, error: BaseException) -> DataError:
@@ -215,7 +256,9 @@ def _unreadable(path: str | Path, error: BaseException) -> DataError:
         return DataError(f"{path}: cannot be read as an image; the file is damaged or holds something else")
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file (or a link that leads nowhere)")
-    if isinstance(error, IsADirectoryError | PermissionError):
+    if isinstance(error, OSError) and error.strerror:
         return DataError(f"{path}: {error.strerror}")
+    if isinstance(error, _BOMBS):
+        return DataError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels; scale it down")
     reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(f"{path}: damaged or truncated image ({reason}); fetch or export it again")
