@@ -14,6 +14,7 @@ EXTRAS = {
     **dict.fromkeys(("jinja2", "matplotlib", "plotly"), "report"),
     "cv2": "torch",  # what needs it without PyTorch, video, says so itself
     "onnxruntime": "monitor",
+    **dict.fromkeys(("ray", "fsspec", "aiohttp"), "ray"),
     **dict.fromkeys(("fastapi", "uvicorn", "prometheus_client", "python_multipart"), "serve"),
 }
 """What is not part of the base installation: module -> the extra of segood that installs it."""

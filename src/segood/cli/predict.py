@@ -9,6 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json, warn
+from segood.cli.predict_fleet import add_fleet_options, check_engine, run_fleet
 from segood.errors import DataError, UsageError
 from segood.models.config import ModelConfig
 
@@ -25,6 +26,7 @@ def build_parser() -> ArgumentParser:
         "segood predict photos/ --monitor monitor.segood --out found\n"
         "  segood predict drive.mp4 --monitor monitor.segood --track 3/5 --video found.mp4 --out found\n"
         "  segood predict camera:0 --monitor monitor.segood --deadline_ms 200 --out found\n"
+        "  segood predict day.parquet --monitor monitor.segood --engine ray --address auto --out found\n"
         "  segood predict photos/ --model.name runs/demo/finetuned/checkpoints/model.safetensors"
         " --meta runs/demo/finetuned/meta.json --out found",
         usage="predict IMAGE_OR_FOLDER ... | VIDEO | CAMERA",
@@ -83,12 +85,16 @@ def build_parser() -> ArgumentParser:
         "--video_rate", type=number, default=None, help="its frames per second; the input's, or 10"
     )
     parser.add_argument("--coco", type=bool, default=False, help="write OUT/coco_results.json")
+    add_fleet_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     return parser
 
 
 def run(arguments: Namespace) -> None:
     """Write what is found, and say how much."""
+    if check_engine(arguments):
+        run_fleet(arguments)
+        return
     # what OpenCV's decoders have to say on damaged videos, line after line, is told by the frames
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
