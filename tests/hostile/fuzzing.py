@@ -1,9 +1,9 @@
 """Feed a parser many bad inputs, in a process of its own whose memory, time and output are bounded.
 
 In: attacks. An attack prepares whole files in a folder and returns a function that makes one case from a
-random generator and feeds it to the parser. Out: a `Report`: how many cases, how fast, and every fault. A fault
-is anything but a `SegoodError` in one short printable line: another exception, a warning, a crash, something on
-stdout or stderr, more than `CASE_SECONDS` of processor time or `CASE_MEMORY` of memory for one case.
+random generator and feeds it to the parser. Out: a `Report`: how many cases, how fast, and every fault. A
+fault is anything but a `SegoodError` in one short printable line: another exception, a warning, a crash,
+something on stdout or stderr, more than `CASE_SECONDS` of processor time or `CASE_MEMORY` for one case.
 
 Every case has its own generator, made of seed and number, so that it can be repeated alone:
 
@@ -84,8 +84,9 @@ class Report:
     def __str__(self) -> str:
         rate = self.cases / max(self.processor, 1e-9)
         return (
-            f"{self.attack}: {self.cases} cases in {self.seconds:.1f} s ({self.processor:.1f} s of processor "
-            f"time, {rate:.0f}/s), {self.accepted} accepted, {self.refused} refused, {len(self.faults)} faults"
+            f"{self.attack}: {self.cases} cases in {self.seconds:.1f} s ({self.processor:.1f} s of the "
+            f"processor, {rate:.0f}/s), {self.accepted} accepted, {self.refused} refused, "
+            f"{len(self.faults)} faults"
         )
 
 

@@ -29,6 +29,9 @@ from segood.models.probing import check_forward, probe_num_channels
 from segood.models.user_modules import build_user_network, is_import_path
 from segood.models.zoo import NETWORKS, NetworkEntry
 
+# more than the largest network here has, so that a file with wrong keys still gets the line that lists them
+_MOST_MISSING = 200_000_000
+
 PreprocessingChoice = Preprocessing | Mapping[str, Any] | None
 
 
@@ -61,7 +64,16 @@ def build_named(
     if header and not same and not allow_partial:
         assert file is not None, "it has a header"
         raise CheckpointError(f"{file.path} holds weights of {header['name']}, not of {name}")
-    known = {**entry.options, **(_known_options(header, entry) if same else {}), **options}
+    stored = _known_options(header, entry) if same else {}
+    known = {**entry.options, **stored, **options}
+    try:
+        _check_kinds(entry, {**entry.options, **stored})
+    except UsageError as error:
+        assert file is not None, "it has a header"
+        raise CheckpointError(
+            f"{file.path} has a damaged segood header: {error}; save the model again"
+        ) from error
+    _check_kinds(entry, known)
     if header and not allow_partial and "pretrained" in known:
         known["pretrained"] = None  # all weights come from the file
     counted = header.get("num_classes")
@@ -70,6 +82,8 @@ def build_named(
         counted = inferred.pop("num_classes", None)
         known.update({key: value for key, value in inferred.items() if key not in options})
     q = _check_classes(num_classes, class_names, counted)
+    if file is not None and not known.get("pretrained") and not allow_partial:
+        _check_bulk(entry, file, q, known)
     built = entry.build(q, **known)
     if built.options is None:
         built = dataclasses.replace(built, options=known)
@@ -159,6 +173,39 @@ def _finish(
 
 def _known_options(header: Mapping[str, Any], entry: NetworkEntry) -> dict[str, Any]:
     return {key: value for key, value in header.get("options", {}).items() if key in entry.options}
+
+
+def _check_kinds(entry: NetworkEntry, options: Mapping[str, Any]) -> None:
+    """Raise unless options are of the kind of their defaults; None tells no kind."""
+    for name, default in entry.options.items():
+        for kind, words in (
+            (bool, "true or false"),
+            (int, "a whole number"),
+            (float, "a number"),
+            (str, "text"),
+        ):
+            if isinstance(default, kind):
+                value = options[name]
+                fits = isinstance(value, (int, float) if kind is float else kind)
+                if not fits or isinstance(value, bool) != (kind is bool):
+                    raise UsageError(f"`{name}` of {entry.name} must be {words}; got {value!r:.80}")
+                break
+
+
+def _check_bulk(
+    entry: NetworkEntry, file: Checkpoint, num_classes: int | None, known: Mapping[str, Any]
+) -> None:
+    """Raise where a file describes a network far larger than itself, before memory is taken for it."""
+    try:
+        with torch.device("meta"):
+            expected = entry.build(num_classes, **known).module.state_dict()
+    except (RuntimeError, NotImplementedError):  # libraries that look at values while they build
+        return
+    wanted, found = (sum(t.numel() for t in tensors.values()) for tensors in (expected, file.tensors))
+    if wanted > 2 * found + _MOST_MISSING:
+        raise CheckpointError(
+            f"{file.path} holds {found} numbers, but describes a network of {wanted}; save the model again"
+        )
 
 
 def _read_off(entry: NetworkEntry, file: Checkpoint, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         check_choice("channel_order", self.channel_order, ("rgb", "bgr"))
-        value_range = tuple(float(v) for v in self.value_range)
+        value_range = _floats("value_range", self.value_range)
         if len(value_range) != 2 or not np.isfinite(value_range).all() or value_range[0] >= value_range[1]:
             raise UsageError(f"`value_range` must be (low, high), finite and rising; got {value_range}")
         object.__setattr__(self, "value_range", value_range)
@@ -76,17 +76,19 @@ class Preprocessing:
             given = getattr(self, name)
             if given is None:
                 given = default[::-1] if self.channel_order == "bgr" else default
-            values = tuple(float(v) for v in given)
+            values = _floats(name, given)
             if len(values) != 3 or not np.isfinite(values).all():
                 raise UsageError(f"`{name}` must hold 3 finite numbers, one per channel; got {values}")
             object.__setattr__(self, name, values)
         if min(self.std) <= 0:
             raise UsageError(f"`std` must be positive in every channel; got {self.std}")
         if self.working_size is not None:
-            size = tuple(int(v) for v in self.working_size)
+            size = _whole_numbers("working_size", self.working_size)
             if len(size) != 2 or min(size) < 1:
                 raise UsageError(f"`working_size` must be (rows, columns), at least 1 each; got {size}")
             object.__setattr__(self, "working_size", size)
+        if type(self.size_multiple) is not int:
+            raise UsageError(f"`size_multiple` must be a whole number; got {self.size_multiple!r:.80}")
         if self.size_multiple < 1:
             raise UsageError(f"`size_multiple` must be at least 1; got {self.size_multiple}")
 
@@ -222,6 +224,20 @@ def cut_padding(
     if (logits.shape[-2], logits.shape[-1]) != padded:
         logits = F.interpolate(logits, size=padded, mode="bilinear", align_corners=False)
     return logits[..., : size[0], : size[1]]
+
+
+def _floats(name: str, values: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(v) for v in values)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"`{name}` must hold numbers; got {values!r:.80}") from None
+
+
+def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
+    try:
+        return tuple(int(v) for v in values)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"`{name}` must hold whole numbers; got {values!r:.80}") from None
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
