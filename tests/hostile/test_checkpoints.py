@@ -225,6 +225,14 @@ def test_cases_that_once_failed(name: str, tmp_path: Path) -> None:
         load_model(header.path)
 
 
+def test_a_key_that_warns_when_it_is_printed(tmp_path: Path) -> None:
+    """The storage of a tensor, of all things, as a key."""
+    path = tmp_path / "a.pth"
+    torch.save({torch.zeros(1).untyped_storage(): torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"holds no state dict of tensors; it holds \w*Storage"):
+        read_checkpoint(path)
+
+
 def test_a_shape_that_asks_for_gigabytes(tmp_path: Path) -> None:
     """The width of the network is read off one tensor, which need not hold as many numbers as the others."""
     path = tmp_path / "a.safetensors"

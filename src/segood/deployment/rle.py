@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
 
+MOST_PIXELS = 2**28
+"""Of a mask that is decoded; more than any image that is read."""
+
+
 def encode_segment(labels: Int[np.ndarray, "h w"], id: int, box: tuple[int, int, int, int]) -> dict[str, Any]:
     """Return the run lengths of one segment.
 
@@ -51,16 +55,26 @@ def decode_mask(mask: Mapping[str, Any]) -> Bool[np.ndarray, "h w"]:
     """Return the mask of run lengths.
 
     Raises:
-        DataError: the counts do not cover the size.
+        DataError: the mask is no run lengths of whole numbers, or they do not cover the size.
 
     Example:
         >>> decode_mask({"size": [2, 3], "counts": [2, 3, 1]}).astype(int)
         array([[0, 1, 1],
                [0, 1, 0]])
     """
-    height, width = mask["size"]
-    counts = np.asarray(mask["counts"], np.int64)
-    if (counts < 0).any() or counts.sum() != height * width:
+    try:
+        height, width = mask["size"]
+        counts = np.array(mask["counts"])
+        if not (type(height) is type(width) is int and 0 < height * width <= MOST_PIXELS and height > 0):
+            raise ValueError
+        if counts.ndim != 1 or counts.dtype.kind not in "iu":
+            raise ValueError
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise DataError(
+            "a mask must hold `size` [rows, columns] and `counts`, a list of whole numbers; write it again"
+        ) from None
+    # each by itself: a sum may overflow to what it should be
+    if counts.min() < 0 or counts.max() > height * width or counts.sum() != height * width:
         raise DataError(
             f"run lengths add up to {counts.sum()}, the mask has {height}×{width} pixels; write it again"
         )

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from segood.checks import check_choice
-from segood.deployment.frame_record import VERSION
+from segood.deployment.frame_record import VERSION, check_record
 from segood.deployment.sources import import_opencv
 from segood.errors import DataError, OutputError
 from segood.files import atomic_path
@@ -44,8 +44,8 @@ class FrameLog:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with FrameLog(Path(folder) / "frames.jsonl") as log:
         ...         log.write({"version": 1, "index": 0})
-        ...     [record["index"] for record in read_records(Path(folder) / "frames.jsonl")]
-        [0]
+        ...     (Path(folder) / "frames.jsonl").read_text()
+        '{"version":1,"index":0}\\n'
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -91,23 +91,32 @@ def read_records(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a file of frames, in order. An unfinished last line is passed over.
 
     Raises:
-        DataError: a line is no record of this version, or one is missing.
+        DataError: a line is no record of this version, or one is missing; the file cannot be read.
     """
-    with Path(path).open("rb") as file:
-        for number, line in enumerate(file):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = json.loads(line)
-                fits = record["version"] == VERSION and record["index"] == number
-            except (ValueError, KeyError, TypeError):
-                fits = False
-            if not fits:
-                raise DataError(
-                    f"{path}: line {number + 1} is not the record of frame {number}; "
-                    "remove it and all that follow, or choose another folder"
-                )
-            yield record
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    return
+                yield _checked(line, number, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _checked(line: bytes, number: int, path: str | Path) -> dict[str, Any]:
+    remedy = "remove it and all that follow, or choose another folder"
+    try:
+        record: dict[str, Any] = json.loads(line)
+        fits = record["version"] == VERSION and record["index"] == number
+    except (ValueError, KeyError, TypeError, RecursionError):
+        fits = False
+    if not fits:
+        raise DataError(f"{path}: line {number + 1} is not the record of frame {number}; {remedy}")
+    try:
+        check_record(record)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: line {number + 1} is damaged ({error}); {remedy}") from error
+    return record
 
 
 def _cut_half_line(file: int) -> None:

@@ -6,7 +6,6 @@ In: the fields of a fitted classifier, or a path. Out: a file, or checked fields
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,10 @@ FORMAT = "segood-meta-classifier"
 VERSION = 1
 HIDDEN_UNITS = 32
 """Of the neural classifier."""
+
+LARGEST = 1e30
+"""No number of a classifier is larger, so that what is computed from them stays finite."""
+_NUMBERS = f"finite numbers up to {LARGEST:g}"
 
 Rules = dict[str, tuple[str, Callable[[Any], bool]]]
 
@@ -108,12 +111,12 @@ def parse_model(content: bytes, kind: Kind, name: str) -> dict[str, Any]:
 
 
 def _common_rules(num_features: int) -> Rules:
-    listed = f"a list of {num_features} finite numbers"
+    listed = f"a list of {num_features} {_NUMBERS}"
     return {
         "mean": (listed, lambda value: _are_numbers(value, num_features)),
         "scale": (
-            f"{listed} above 0",
-            lambda value: _are_numbers(value, num_features) and min(value) > 0,
+            f"a list of {num_features} finite numbers above 0, from {1 / LARGEST:g} to {LARGEST:g}",
+            lambda value: _are_numbers(value, num_features) and min(value) >= 1 / LARGEST,
         ),
         "threshold": ("a number in [0, 1]", lambda value: _is_number(value) and 0 <= value <= 1),
         "num_segments": ("a count", _is_count),
@@ -123,10 +126,10 @@ def _common_rules(num_features: int) -> Rules:
 
 
 def _linear_rules(num_features: int) -> Rules:
-    listed = f"a list of {num_features} finite numbers"
+    listed = f"a list of {num_features} {_NUMBERS}"
     return {
         "coefficients": (listed, lambda value: _are_numbers(value, num_features)),
-        "intercept": ("a finite number", _is_number),
+        "intercept": (f"a finite number up to {LARGEST:g}", _is_number),
         **_common_rules(num_features),
     }
 
@@ -137,12 +140,12 @@ def _neural_rules(num_features: int) -> Rules:
             return False
         return all(_are_numbers(row, HIDDEN_UNITS) for row in value)
 
-    units = (f"a list of {HIDDEN_UNITS} finite numbers", lambda value: _are_numbers(value, HIDDEN_UNITS))
+    units = (f"a list of {HIDDEN_UNITS} {_NUMBERS}", lambda value: _are_numbers(value, HIDDEN_UNITS))
     return {
-        "hidden_weights": (f"{num_features} lists of {HIDDEN_UNITS} finite numbers", rows),
+        "hidden_weights": (f"{num_features} lists of {HIDDEN_UNITS} {_NUMBERS}", rows),
         "hidden_offsets": units,
         "output_weights": units,
-        "output_offset": ("a finite number", _is_number),
+        "output_offset": (f"a finite number up to {LARGEST:g}", _is_number),
         "seed": ("a count", _is_count),
         **_common_rules(num_features),
     }
@@ -159,7 +162,7 @@ def _are_numbers(value: Any, count: int) -> bool:
 def _is_number(value: Any) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) <= sys.float_info.max  # false for NaN, infinity and ints beyond float
+    return abs(value) <= LARGEST  # false for NaN and infinity
 
 
 LINEAR = Kind(FORMAT, "write it with `segood meta` or `MetaClassifier.save`", _linear_rules)

@@ -205,7 +205,7 @@ def _read_pytorch(path: Path) -> Checkpoint:
         ) from error
     tensors = _find_tensors(content)
     if not tensors:
-        keys = list(content) if isinstance(content, Mapping) else [type(content).__name__]
+        keys = [_named(key) for key in content] if isinstance(content, Mapping) else [_named(content)]
         raise CheckpointError(f"{path} holds no state dict of tensors; it holds {shorten(keys)}")
     header = content.get(HEADER_KEY) if isinstance(content, Mapping) else None
     return Checkpoint(path, tensors, checked_header(path, header if isinstance(header, dict) else None))
@@ -233,7 +233,12 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
         inner = _find_tensors(content.get(key))
         if inner:
             return inner
-    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    return {key: v for key, v in content.items() if isinstance(key, str) and isinstance(v, Tensor)}
+
+
+def _named(key: Any) -> str:
+    # not `str` of whatever a pickle holds: some of PyTorch's own things warn when they are printed
+    return key if isinstance(key, str) else type(key).__name__
 
 
 def shorten(names: list[Any], limit: int = 5) -> str:

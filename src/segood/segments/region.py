@@ -128,7 +128,7 @@ class Region:
                 return cls(mask=MaskRuns(tuple(value["size"]), tuple(value["runs"])))
         except UsageError:
             raise
-        except (TypeError, ValueError, KeyError, AttributeError):
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
             pass
         raise UsageError(
             "a region is {polygon: [[row, col], ...]}, {classes: [train id, ...]} or a mask, one of them; "

@@ -67,7 +67,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ({"region": {"circle": 1}}, "a region is"),
         ({"drift": {}}, "is damaged"),
         ({"surprise": 1}, "is damaged .*surprise"),
-        ({"dataset": 3}, "is damaged .*CalibrationSet must be an object"),
+        ({"dataset": 3}, "is damaged .*`dataset` must be an object"),
     ):
         path.write_text(json.dumps({**plain, **change}))
         with pytest.raises(DataError, match=message):

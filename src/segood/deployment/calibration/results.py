@@ -169,7 +169,7 @@ class Calibration:
             raw = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise DataError(f"{path}: cannot read the calibration ({error.strerror}); {remedy}") from error
-        except ValueError as error:  # includes text that is not UTF-8
+        except (ValueError, RecursionError) as error:  # includes text that is not UTF-8
             raise DataError(f"{path}: is not JSON ({error}); {remedy}") from error
         try:
             return cls.from_dict(raw)
