@@ -67,7 +67,7 @@ def earlier_prediction(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] == _FORMAT and isinstance(found["settings"], dict) and "complete" in found:
             return dict(found)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
 
