@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from segood.deployment.fleet.plan import Plan
 
 _STORE_BYTES = 80 * 2**20  # little more than the least that Ray accepts
+_CONNECT_SECONDS = 10
 _MOST_TASKS = 10_000  # Ray Data keeps some kilobytes for each
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -46,20 +48,19 @@ class PartitionWorker:
 
 
 def run_on_ray(plan: Plan, missing: Sequence[int], options: FleetOptions) -> Iterator[dict[str, Any]]:
-    """Do partitions, and yield the report of each.
+    """Do partitions, and yield the report of each; within `connected`.
 
     Args:
         plan: of the folder, which all machines of the cluster have to see.
         missing: numbers of the partitions.
-        options: address, workers, threads. A Ray that this process has started or joined already is used as
-            it is, and left running.
+        options: workers, threads.
 
     Raises:
-        UsageError: Ray is not installed; there is no cluster at the address, or it has too few CPUs.
+        UsageError: the cluster has too few CPUs.
         DataError: Ray has given up.
     """
     ray = import_ray()
-    with _quiet(), _cluster(ray, options):
+    with _quiet():
         cpus = int(ray.cluster_resources().get("CPU", 0))
         threads = options.threads_per_worker
         if cpus < threads:
@@ -106,8 +107,15 @@ def import_ray() -> Any:
 
 
 @contextlib.contextmanager
-def _cluster(ray: Any, options: FleetOptions) -> Iterator[None]:
-    """Join a cluster, or start one on this machine and end it."""
+def connected(options: FleetOptions) -> Iterator[None]:
+    """Join a cluster, or start one on this machine and end it on leaving.
+
+    A Ray that this process has started or joined already is used as it is, and left running.
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster at the address.
+    """
+    ray = import_ray()
     if ray.is_initialized():
         yield
         return
@@ -115,8 +123,10 @@ def _cluster(ray: Any, options: FleetOptions) -> Iterator[None]:
     if options.address is None:
         cpus = (options.workers or 0) * options.threads_per_worker or _cpus()
         quiet |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    else:
+        _check_reachable(options.address)
     try:
-        with _no_stderr():  # Ray's core says there that it was told to be quiet
+        with _quiet(), _no_stderr():  # Ray's core says there that it was told to be quiet
             ray.init(address=options.address or "local", **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         where = "on this machine" if options.address is None else f"at {options.address}"
@@ -125,6 +135,17 @@ def _cluster(ray: Any, options: FleetOptions) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `UsageError` unless something listens at `host:port`, which Ray itself tries for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # auto, which Ray looks for on this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"no Ray cluster at {address} ({error}); `ray status` there tells") from error
 
 
 def _cpus() -> int:

@@ -24,13 +24,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from segood.deployment.fleet.engine import import_ray, run_on_ray
+from segood.deployment.fleet.engine import connected, import_ray, run_on_ray
 from segood.deployment.fleet.listing import list_frames
 from segood.deployment.fleet.options import FleetOptions
 from segood.deployment.fleet.parts import read_counts
 from segood.deployment.fleet.plan import PARTS, Plan, claim, make_plan
 from segood.deployment.fleet.records import add_counts
-from segood.deployment.fleet.worker import ATTEMPTS
+from segood.deployment.fleet.urls import is_url
+from segood.deployment.fleet.worker import ATTEMPTS, GIVEN_UP
 from segood.deployment.monitor import Monitor
 from segood.deployment.predict import describe_monitor
 from segood.errors import DataError, OutputError, UsageError
@@ -65,8 +66,8 @@ def predict_fleet(
         progress: told the number of frames; see `segood.progress.Progress`.
 
     Returns:
-        What `summary.json` holds, and `this_call`: frames, seconds, frames per second, how often a partition was
-        begun again since its worker had died.
+        What `summary.json` holds, and `this_call`: frames, seconds, frames per second, `begun_again` for
+            every worker that died on a partition.
 
     Raises:
         UsageError: `out` holds something else, or was made for other frames, by another bundle, or is worked
@@ -75,10 +76,10 @@ def predict_fleet(
         OutputError: a file cannot be written.
         KeyboardInterrupt: of the user; finished partitions are kept.
     """
+    if is_url(str(out)):
+        raise UsageError(f"--out {out} must be a folder, one that all workers see; URLs are for inputs")
     import_ray()
     out, start = Path(out), time.monotonic()
-    if "://" in str(out):
-        raise UsageError(f"--out {out} must be a folder, one that all workers see; URLs are for inputs")
     monitor = Monitor.load(bundle, sha256=sha256, public_key=public_key)
     settings = {
         "monitor": {**describe_monitor(monitor), "bundle_sha256": file_hash(bundle)},
@@ -89,7 +90,7 @@ def predict_fleet(
     frames = list_frames(inputs, options.column)
     first = next(frames)  # a list that cannot be read leaves no folder
     claim(out, settings, resume)
-    with _alone(out):
+    with _alone(out), connected(options):
         plan = make_plan(out, chain([first], frames), bundle, settings)
         done, again, failed = _work(plan, options, progress)
         summary = _summarise(plan)
@@ -120,11 +121,11 @@ def _work(plan: Plan, options: FleetOptions, progress: Progress) -> tuple[int, i
     done, again, failed = 0, 0, []
     with (plan.out / TIMINGS).open("a", encoding="utf-8") as timings:
         for report in run_on_ray(plan, missing, options):
-            if report.get("fatal"):
-                raise DataError(report["error"])
-            if "error" in report:
+            if report.get("kind") == GIVEN_UP:
                 failed.append(report["error"])
                 continue
+            if "error" in report:  # other partitions would fail alike
+                raise (OutputError if report["kind"] == "OutputError" else DataError)(report["error"])
             if "timing" in report:
                 again += report["attempt"] - 1
                 line = {key: report[key] for key in ("partition", "attempt")} | report["timing"]

@@ -82,9 +82,9 @@ def fetch(url: str) -> bytes:
     fsspec = import_fsspec()
     for attempt in range(TRIES):
         try:
-            with fsspec.open(url, "rb") as file:
-                content: bytes = file.read()
-                return content
+            files, path = fsspec.core.url_to_fs(url)
+            content: bytes = files.cat_file(path)  # one request; `open` would first ask for the size
+            return content
         except (FileNotFoundError, PermissionError, IsADirectoryError, KeyError) as error:
             raise DataError(f"{url}: no such file, or no access ({type(error).__name__})") from error
         except Exception as error:  # each protocol's client has its own

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from segood.deployment.monitor import Monitor
 
 ATTEMPTS = "attempts"
+GIVEN_UP = "given up"
 MOST_ATTEMPTS = 5
 """A partition that so many workers have died on is given up, the others are done."""
 
@@ -48,8 +49,8 @@ class Worker:
         """Score a partition, unless its file is there, and say how it went.
 
         Returns:
-            `partition`, `counts`, and where work was done, `attempt` and `timing`; or in their place an `error`, and whether it is
-            `fatal`: then other partitions would fail alike.
+            `partition`, `counts`, and where work was done, `attempt` and `timing`; or in their place an
+            `error` and its `kind`.
         """
         try:
             plan = self._plan
@@ -60,10 +61,10 @@ class Worker:
                 }
             with _attempt(plan, partition) as (number, note):
                 return {"partition": partition, "attempt": number, **self._score(plan, partition, note)}
-        except GivenUp as error:
-            return {"partition": partition, "error": str(error), "fatal": False}
+        except _GivenUp as error:
+            return {"partition": partition, "error": str(error), "kind": GIVEN_UP}
         except SegoodError as error:
-            return {"partition": partition, "error": str(error), "fatal": True}
+            return {"partition": partition, "error": str(error), "kind": type(error).__name__}
 
     def _score(self, plan: Plan, partition: int, note: Callable[[int], object]) -> dict[str, Any]:
         begin = time.perf_counter()
@@ -112,7 +113,7 @@ class Worker:
         return Monitor.load(self.out / BUNDLE, sha256=digest)
 
 
-class GivenUp(DataError):
+class _GivenUp(DataError):
     """A partition that workers die on."""
 
 
@@ -128,7 +129,7 @@ def _attempt(plan: Plan, partition: int) -> Iterator[tuple[int, Callable[[int], 
         where = (
             "" if frame is None else f", the last at {read_inputs(plan, partition)[frame % plan.size].name}"
         )
-        raise GivenUp(f"partition {partition} was given up: {MOST_ATTEMPTS} workers died on it{where}")
+        raise _GivenUp(f"partition {partition} was given up: {MOST_ATTEMPTS} workers died on it{where}")
     try:
         with path.open("a", buffering=1) as file:
             file.write(f"process {os.getpid()} {platform.node()}\n")
