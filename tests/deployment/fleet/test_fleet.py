@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
+import io
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +25,15 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from segood.cli import main
+from segood.cli.predict import build_parser
 from segood.compiled import set_num_threads
 from segood.deployment import FrameChecks, Monitor, PredictOptions, predict_frames
 from segood.deployment.export import Exported
 from segood.deployment.fleet import FleetOptions, predict_fleet, read_part
 from segood.deployment.fleet.engine import connected
 from segood.deployment.fleet.records import TIMES, count
+from segood.deployment.fleet.worker import MOST_ATTEMPTS
 from segood.deployment.sinks import read_records
 from segood.deployment.sources import ImageFiles, find_images
 from segood.errors import DataError, OutputError, UsageError
@@ -303,3 +311,37 @@ def test_a_full_disk_is_told(exported: Exported, photos: Path, tmp_path: Path) -
         OutputError, match=r"cannot write .*part-00000\.parquet: .*; free space or permission"
     ):
         predict_fleet([photos / "day0"], exported.path, out)
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+def test_the_page_runs(
+    exported: Exported, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos, "photos")
+    (tmp_path / "photos" / "day1" / "cut off.png").unlink()  # it would be exit code 1
+    shutil.copy(exported.path, "monitor.segood")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.S | re.M)
+    assert [kind for kind, _ in blocks] == ["", "python", "python"]
+    first, *others = blocks[0][1].replace("\\\n", "").splitlines()
+    assert main(shlex.split(first)[1:]) == 0
+    for line in others:  # these need a cluster at an address
+        build_parser().parse_args(shlex.split(line)[2:])
+    for _, code in blocks[1:]:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "scale.md", "exec"), {})
+        assert printed.getvalue().splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
+
+
+def test_the_page_says_what_is(whole: Path) -> None:
+    text = " ".join(PAGE.split())
+    record = read_part(whole / "parts" / "part-00000.parquet")[0]
+    assert "without `latency` and `seconds`, with `source`" in text
+    assert {"latency", "seconds"}.isdisjoint(record)
+    assert "source" in record
+    assert f"{MOST_ATTEMPTS} workers have died on" in text
+    for path in (*whole.iterdir(), *(whole / "parts").iterdir()):
+        assert path.name == ".lock" or f"`{path.name}`" in text or path.name.startswith("part"), path
