@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from segood.documents import read_yaml
 from segood.errors import DataError, UsageError
 from segood.files import write_json, write_text
 
@@ -117,11 +118,9 @@ def read_config(run: str | Path, name: str = CONFIG) -> dict[str, Any]:
     """
     path = Path(run) / name
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{run} is no run directory: {path} cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+        config = read_yaml(path)
+    except DataError as error:
+        raise DataError(f"{run} is no run directory: {error}") from error
     if not isinstance(config, dict):
         raise DataError(f"{path} does not hold a configuration")
     return config

@@ -216,11 +216,23 @@ def with_part(good: dict[str, Any], **parts: Any) -> bytes:
     return json.dumps({**good, **parts}).encode()
 
 
+def altered_reference(**parts: Any) -> dict[str, Any]:
+    good = reference().to_dict()
+    entropy = {**good["entropy"], "shares": [0.5, 0.5], **parts}
+    return {**good, "entropy": entropy}
+
+
 ONCE_FAILED: dict[str, tuple[Callable[[Path], object], bytes, str]] = {
     # RuntimeWarning: overflow encountered in divide, in matmul
     "scale": (LinearDecision.load, with_part(linear(), scale=[1e-320, 1.0]), "`scale` must be a list of 2"),
     "coefficients": (LinearDecision.load, with_part(linear(), coefficients=[1e308, 1.0]), "up to 1e\\+30"),
     "weights": (NeuralMetaClassifier.load, with_part(neural(), output_weights=[1e308] * 32), "up to 1e\\+30"),
+    # RuntimeWarning: overflow encountered in cast
+    "edges": (
+        Calibration.load,
+        with_part(calibration(), drift=altered_reference(edges=[1e300])),
+        "`entropy` holds no distribution",
+    ),
     # RecursionError
     "deep metrics": (RunResults.load, DEEP, "not a segood metrics file of format"),
     "deep calibration": (Calibration.load, DEEP, "is not JSON"),
@@ -263,6 +275,7 @@ FRAMES_ONCE_FAILED: dict[str, tuple[dict[str, Any], str]] = {
     # KeyError, TypeError and OverflowError in whatever used the record
     "no name": ({"version": 1, "index": 0}, "line 1 is damaged"),
     "latency": ({**frame(0), "latency": "fast"}, "line 1 is damaged \\(`latency` must be a number"),
+    "ages": ({**frame(0), "latency": 1e308}, "`latency` or `seconds` are out of range"),
     "box": (
         {**frame(0), "pending": [{**frame(0)["objects"][0], "box": [1, 2]}]},
         "`pending` `box` must be a list of 4",

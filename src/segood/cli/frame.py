@@ -22,6 +22,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
+from segood.cli.config_files import check_config_file, given_files
 from segood.errors import SegoodError, UsageError
 from segood.lazy import explain_missing
 
@@ -82,8 +83,11 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
         parser = verb.build_parser()
         if hasattr(verb, "set_defaults"):
             verb.set_defaults(parser, argv)
+        words = _named_configs(argv)
+        for file in given_files(words):
+            check_config_file(file, parser, getattr(verb, "CONFIGS", ()))
         try:
-            arguments = parser.instantiate(parser.parse_args(_named_configs(argv)))
+            arguments = parser.instantiate(parser.parse_args(words))
         except ArgumentError as error:
             raise UsageError(explain(str(error), known_words(parser, verb))) from error
         verb.run(arguments)

@@ -35,6 +35,7 @@ MODERATE, LARGE = 0.1, 0.25
 FEWEST_FRAMES = 30
 """Below this many frames in the window no warning is given."""
 _NOISE_FACTOR = 7.0  # of a quantity in four bins, chance reaches this about once in 10,000 windows
+_LARGEST = 1e30  # of a stored number: sums of them, also as float32, stay finite
 _LEAST_SHARE = 1e-4  # an empty bin counts as this, so that the index stays finite
 _MOST_PIXELS = 2**16
 _FINE = np.concatenate([[0.0], np.logspace(-8, 0, 801)[:-1]])  # lower edges: steps of 2.3 %
@@ -103,7 +104,8 @@ class BinnedShares:
 
     def check(self, name: str) -> None:
         """Raise `DataError` unless the numbers can be what they are said to be."""
-        finite = np.isfinite([*self.edges, *self.shares, self.noise, self.mean, *self.quantiles]).all()
+        numbers = np.abs([*self.edges, *self.shares, self.noise, self.mean, *self.quantiles])
+        finite = bool((numbers <= _LARGEST).all())  # also catches NaN
         rising = all(a < b for a, b in zip(self.edges, self.edges[1:], strict=False))
         sound = abs(sum(self.shares) - 1) < 1e-6 and min(self.shares, default=-1.0) >= 0 and self.noise >= 0
         fitting = len(self.shares) == len(self.edges) + 1 and len(self.quantiles) == len(QUANTILES)

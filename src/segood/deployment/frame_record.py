@@ -26,6 +26,9 @@ VERSION = 1
 """Of the schema; it rises when a reader of the old one would misunderstand the new one."""
 
 
+_LONGEST = 1e9  # seconds that a stored frame may have taken: 30 years
+
+
 def frame_schema() -> dict[str, Any]:
     """Return the JSON Schema of a line of `frames.jsonl`.
 
@@ -137,8 +140,8 @@ class _Record:
             raise ValueError("`height` and `width` must both be known, or none")
         if self.height is not None and not 0 < self.height * (self.width or 0) <= MOST_PIXELS:
             raise ValueError("`height` and `width` are out of range")
-        if self.latency < 0:
-            raise ValueError("`latency` is negative")
+        if not all(0 <= spent <= _LONGEST for spent in (self.latency, *self.seconds.values())):
+            raise ValueError("`latency` or `seconds` are out of range")
 
 
 def check_record(record: dict[str, Any]) -> None:

@@ -137,8 +137,16 @@ class OnnxMonitorNetwork:
         self._threads = 0
         self._session: Any = None
         self._options: Any = None
-        outputs = {o.name: o.shape for o in self._open().get_outputs()}
-        if LOGITS not in outputs or outputs[LOGITS][1] != len(self.class_names):
+        try:
+            outputs = {o.name: o.shape for o in self._open().get_outputs()}
+            fits = outputs[LOGITS][1] == len(self.class_names)
+        except UnicodeDecodeError as error:
+            raise CheckpointError(
+                f"the graph of {label} cannot be read as ONNX: {one_line(error)}"
+            ) from error
+        except (KeyError, IndexError, TypeError):
+            fits = False
+        if not fits:
             raise CheckpointError(
                 f"the graph of {label} must have an output {LOGITS} of {len(self.class_names)} classes; "
                 f"it has {outputs}"
@@ -165,9 +173,16 @@ class OnnxMonitorNetwork:
     def _run(self, images: np.ndarray) -> np.ndarray:
         session = self._open()
         try:
-            return session.run([LOGITS], {"image": images}, self._options)[0]  # type: ignore[no-any-return]
+            logits: np.ndarray = session.run([LOGITS], {"image": images}, self._options)[0]
         except Exception as error:  # onnxruntime has a class per status, none of them public
             raise UsageError(f"{self.label} failed on images {images.shape}: {one_line(error)}") from error
+        expected = (len(images), len(self.class_names))
+        if logits.ndim != 4 or logits.shape[:2] != expected or not logits.size or logits.dtype.kind != "f":
+            raise CheckpointError(
+                f"the graph of {self.label} must return logits (N,{expected[1]},h,w) for images (N,H,W,3); "
+                f"for {images.shape} it returned {logits.dtype} {logits.shape}"
+            )
+        return logits
 
     def _open(self) -> Any:
         """Return the session; a new one in another process, or where the number of threads has changed."""

@@ -7,6 +7,7 @@ found by its hashes; this finds a machine, a runtime or a version that computes 
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 STEP = 16
 """Every 16th row and column of the entropy is stored."""
+
+MOST_PIXELS = 2**25
+"""Of the stored frame: 8192 × 4096."""
+
+_BOMBS = (Image.DecompressionBombError, UserWarning, RuntimeWarning)
 
 TOLERANCE = {"float32": 1e-3, "int8": 0.1}
 """Largest difference in entropy by precision; processors round 8-bit products in different ways."""
@@ -70,16 +76,25 @@ class SelfTest:
             DataError: something else.
         """
         try:
-            with Image.open(io.BytesIO(image), formats=["PNG"]) as picture:
-                pixels = np.asarray(picture.convert("RGB"))
-            entropy = np.array(values["entropy"], np.float32)
+            pixels = _decoded(image)
+            with np.errstate(over="ignore"):
+                entropy = np.array(values["entropy"], np.float32)
             objects = tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in values["objects"])
             tolerance = float(values["tolerance"])
             if entropy.shape != pixels[::STEP, ::STEP].shape[:2] or values["step"] != STEP:
                 raise ValueError("the stored entropy has another size than the frame")
-        except (KeyError, TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, OSError, SyntaxError, *_BOMBS) as error:
             raise DataError(f"the self-test of the bundle is damaged ({error}); export it again") from error
         return cls(pixels, entropy, objects, tolerance)
+
+
+def _decoded(image: bytes) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow's, about large images
+        with Image.open(io.BytesIO(image), formats=["PNG"]) as picture:
+            if picture.height * picture.width > MOST_PIXELS:
+                raise ValueError(f"the frame has more than {MOST_PIXELS} pixels")
+            return np.asarray(picture.convert("RGB"))
 
 
 def run_self_test(monitor: Monitor, test: SelfTest, bundle: Path) -> None:

@@ -122,11 +122,11 @@ def stored_evaluation(stored: Mapping[str, Any]) -> EvaluationConfig:
     Raises:
         DataError: it was written by another version.
     """
-    raw = dict(stored.get("evaluation") or {})
     try:
+        raw = dict(stored.get("evaluation") or {})
         for name in ("datasets", "closed_set"):
             raw[name] = {key: DatasetConfig(**item) for key, item in (raw.get(name) or {}).items()}
         raw["meta"] = MetaConfig(**(raw.get("meta") or {}))
         return EvaluationConfig(**raw)
-    except TypeError as error:
-        raise DataError(f"the run's {CONFIG} is of another version: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"the run's {CONFIG} is damaged or of another version: {error}") from error

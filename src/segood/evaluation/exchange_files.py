@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from segood.data.registry import DATASETS
 from segood.errors import DataError, UsageError
+from segood.evaluation.map_values import read_value
 
 SUFFIX = ".hdf5"
 BENCHMARK = "anomaly_p"
@@ -100,14 +100,8 @@ def read_map(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file is missing, no HDF5, or has no two-dimensional floating-point array `value`.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            score = np.asarray(file["value"])
-    except (OSError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: not a score map (HDF5 with an array `value`): {error}; write it anew"
-        ) from error
-    if score.ndim != 2 or score.dtype.kind != "f":
+    score = read_value(path, "write it anew")
+    if score.dtype.kind != "f":
         raise DataError(
             f"{path}: `value` must be floating point of shape (H,W); it is {score.dtype} {score.shape}"
         )

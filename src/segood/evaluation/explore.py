@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segood.errors import DataError
 from segood.evaluation.config import EvaluationConfig, MetaConfig
 from segood.evaluation.exploration import Exploration, ModelSweep, ShownFrame, ShownSegment
 from segood.evaluation.explore_counts import count_errors_at, kept_at
 from segood.evaluation.explore_frames import MOST_SEGMENTS, Swept, table_path
 from segood.evaluation.explore_reasons import HeldOut, explained, hold_out
 from segood.evaluation.explore_shown import CONTRIBUTIONS, within_budget
+from segood.evaluation.segment_tables import read_table
 
 PROBABILITIES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Meta probabilities that the report's reader can move to."""
@@ -119,10 +119,7 @@ def _of(segments: pd.DataFrame, sweep: ModelSweep) -> pd.DataFrame:
 
 def _read(tables: Path, sweep: ModelSweep, step: int) -> pd.DataFrame:
     path = table_path(tables, sweep.model, sweep.dataset, step)
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot read the segment table; run `segood evaluate` again") from error
+    return read_table(path, "run `segood evaluate` again", texts=("sample_id",))
 
 
 def _drawn(frame: ShownFrame, sweep: ModelSweep, step: int) -> list[ShownSegment]:

@@ -34,6 +34,7 @@ from segood.evaluation.runner import (
     measure_closed_set,
     measure_dataset,
 )
+from segood.evaluation.segment_tables import read_table
 from segood.evaluation.staging import holds_only_leftovers, staged
 from segood.files import atomic_path, write_text
 from segood.meta import MetaClassifier
@@ -173,15 +174,9 @@ def read_segments(run: str | Path) -> pd.DataFrame:
     """Return the segment table of an evaluated run.
 
     Raises:
-        DataError: it is missing or unreadable.
+        DataError: it is missing, unreadable, or lacks what it should hold.
     """
-    path = Path(run) / runs.SEGMENTS
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(
-            f"{path}: cannot read the segment table; run `segood evaluate {run}` first"
-        ) from error
+    return read_table(Path(run) / runs.SEGMENTS, f"run `segood evaluate {run}` first")
 
 
 def load_final(run: str | Path) -> tuple[SegmentationModel, ModelInfo]:

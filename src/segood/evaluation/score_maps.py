@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 
 from segood.data.dataset import SegmentationDataset
-from segood.errors import DataError, UsageError
+from segood.errors import DataError, UsageError, one_line
 from segood.evaluation.describe import weights_hash
+from segood.evaluation.map_values import read_value
 from segood.files import atomic_path
 from segood.models.observation import observe
 from segood.progress import Progress, no_progress
@@ -85,8 +86,8 @@ def _check_same_maker(path: Path, made_by: Mapping[str, str]) -> None:
     try:
         with h5py.File(path, "r") as file:
             found = {name: file.attrs.get(name) for name in made_by}
-    except OSError as error:
-        raise DataError(f"{path}: not a score map ({error}); remove it") from error
+    except Exception as error:  # h5py raises whatever the damaged byte leads to
+        raise DataError(f"{path}: not a score map ({one_line(error)}); remove it") from error
     other = [name for name, value in made_by.items() if found[name] != value]
     if other:
         how = "does not say what made it" if None in found.values() else f"was made with another {other[0]}"
@@ -112,11 +113,5 @@ def read_score_map(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file is missing, no HDF5, or has no two-dimensional array `value`.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            score = np.asarray(file["value"], dtype=np.float32)
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path}: not a score map (HDF5 with an array `value`): {error}") from error
-    if score.ndim != 2:
-        raise DataError(f"{path}: `value` must have shape (H,W); it has {score.shape}")
-    return score
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+        return read_value(path, "write it anew").astype(np.float32)

@@ -24,7 +24,8 @@ def open_session(graph: str | bytes, threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; they are raised
+    options.log_severity_level = 4  # errors are raised, they need not be printed as well
     # threads that wait busily take the cores that scores and segments need
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # without the second try on the same processor, of which it would print why there has to be one
+    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=False)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from segood import runs
+from segood.documents import read_yaml
 from segood.errors import DataError
 from segood.evaluation.comparison.results import ComparisonResults
 from segood.reporting.comparison_figures import RESULTS
@@ -84,8 +83,8 @@ def _interrupted(folder: Path) -> bool:
     if all((folder / name).is_dir() for name in _FOLDERS):
         return True
     try:
-        config = yaml.safe_load((folder / runs.CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        config = read_yaml(folder / runs.CONFIG)
+    except DataError:
         return False
     return isinstance(config, dict) and set(config) >= _CONFIG_KEYS
 

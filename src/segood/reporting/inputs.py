@@ -16,6 +16,7 @@ import pandas as pd
 from segood import runs
 from segood.errors import DataError
 from segood.evaluation.results import RunResults
+from segood.evaluation.segment_tables import read_table
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def _segments(folder: Path, missing: list[str]) -> pd.DataFrame | None:
         missing.append(f"{runs.SEGMENTS} is missing: the gallery cannot say which segments were removed")
         return None
     try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+        table = read_table(path, "evaluate the run again")
+    except DataError as error:
         missing.append(f"{runs.SEGMENTS} cannot be read ({_first_line(error)})")
         return None
     needed = {"model", "dataset", "sample_id", "segment", "is_false_positive", "removed"}
