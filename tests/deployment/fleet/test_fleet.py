@@ -31,7 +31,7 @@ from segood.compiled import set_num_threads
 from segood.deployment import FrameChecks, Monitor, PredictOptions, predict_frames
 from segood.deployment.export import Exported
 from segood.deployment.fleet import FleetOptions, predict_fleet, read_part
-from segood.deployment.fleet.engine import connected
+from segood.deployment.fleet.engine import connected, import_ray
 from segood.deployment.fleet.records import TIMES, count
 from segood.deployment.fleet.worker import MOST_ATTEMPTS
 from segood.deployment.sinks import read_records
@@ -44,9 +44,11 @@ SIZE = 7
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    """Three worker processes for all tests of this module."""
-    with connected(FleetOptions(workers=3)):
-        yield
+    """Three worker processes for all tests of this module, not behind all else that this machine does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        with connected(FleetOptions(workers=3)):
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,22 @@ def test_ctrl_c_keeps_finished_partitions(
     assert files(out) == files(whole)
 
 
+def test_another_process_joins_the_cluster(
+    whole: Path, exported: Exported, photos: Path, tmp_path: Path
+) -> None:
+    ray, out = import_ray(), tmp_path / "found"
+    words = ("predict", photos, "--monitor", exported.path, "--engine", "ray", "--out", out, "--json")
+    options = ("--address", ray.get_runtime_context().gcs_address, "--partition_size", SIZE)
+    command = [sys.executable, "-m", "segood.cli", *map(str, (*words, *options))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "1 of 30 frames cannot be read; the first: " in done.stderr
+    assert json.loads(done.stdout)["this_call"]["frames"] == FRAMES  # nothing but JSON
+    assert files(out) == files(whole)
+    assert ray.is_initialized()
+    assert ray.cluster_resources()["CPU"] == 3  # it goes on
+
+
 @pytest.mark.long
 def test_many_killed_workers(whole: Path, exported: Exported, photos: Path, tmp_path: Path) -> None:
     out, killed = tmp_path / "found", []  # type: tuple[Path, list[int]]
@@ -279,6 +297,7 @@ def test_images_at_urls_as_json_lines(whole: Path, exported: Exported, photos: P
             assert ours["no_verdict"] == theirs["no_verdict"] | {"message": message}
 
 
+@pytest.mark.long
 def test_more_workers_than_there_is_room_for(
     whole: Path, exported: Exported, photos: Path, tmp_path: Path
 ) -> None:
@@ -301,6 +320,7 @@ def test_one_call_at_a_time(exported: Exported, photos: Path, tmp_path: Path) ->
         predict_fleet([photos], exported.path, tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told(exported: Exported, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

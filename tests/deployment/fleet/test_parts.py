@@ -13,7 +13,7 @@ from tests.deployment.painted import RedMonitor, street
 
 from segood.deployment.fleet.listing import Listed
 from segood.deployment.fleet.parts import read_counts, read_part, write_part
-from segood.deployment.fleet.plan import MANIFEST, Plan, claim, make_plan, read_inputs
+from segood.deployment.fleet.plan import MANIFEST, Plan, claim, make_plan
 from segood.deployment.fleet.records import add_counts, count, part_schema
 from segood.deployment.fleet.scoring import score_frames
 from segood.deployment.fleet.worker import MOST_ATTEMPTS, Worker
@@ -118,7 +118,7 @@ def test_the_list_is_fixed_first(listed: list[Listed], tmp_path: Path) -> None:
     plan = make_plan(out, iter(listed), bundle, SETTINGS)
     assert (plan.frames, plan.partitions, plan.missing()) == (5, 2, [0, 1])
     assert [list(plan.indices(n)) for n in range(2)] == [[0, 1, 2], [3, 4]]
-    assert read_inputs(plan, 0) + read_inputs(plan, 1) == listed
+    assert plan.inputs(0) + plan.inputs(1) == listed
     assert plan.part(1) == out / "parts" / "part-00001.parquet"
     assert Plan.read(out) == plan
     with pytest.raises(
@@ -133,6 +133,13 @@ def test_the_list_is_fixed_first(listed: list[Listed], tmp_path: Path) -> None:
         make_plan(out, listed[:4], bundle, SETTINGS)
     with pytest.raises(UsageError, match=r"was made for other frames; give the same list"):
         make_plan(out, listed[::-1], bundle, SETTINGS)
+
+
+def test_names_that_no_text_can_hold_are_told(tmp_path: Path) -> None:
+    claim(tmp_path / "out", SETTINGS, False)
+    bad = Listed("caf\udce9.png", "/caf\udce9.png")  # how Python reads a Latin-1 name
+    with pytest.raises(DataError, match=r"a file's name is not UTF-8: …'8 caf.udce9\.png.*'…; rename it"):
+        make_plan(tmp_path / "out", [bad], tmp_path / "m.segood", SETTINGS)
 
 
 def test_a_folder_cut_off_while_it_was_planned_is_planned_again(listed: list[Listed], tmp_path: Path) -> None:

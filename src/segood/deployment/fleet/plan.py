@@ -14,13 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from segood import runs
+from segood.deployment.fleet.inputs import digest_inputs, read_inputs, write_inputs
 from segood.deployment.fleet.listing import Listed
 from segood.errors import DataError, UsageError
 from segood.files import atomic_path, write_json
@@ -79,6 +79,10 @@ class Plan:
         """Return the indices of a partition's frames."""
         return range(partition * self.size, min((partition + 1) * self.size, self.frames))
 
+    def inputs(self, partition: int) -> list[Listed]:
+        """Return a partition's frames, without reading those of others."""
+        return read_inputs(self.out / INPUTS, partition)
+
     def part(self, partition: int) -> Path:
         """Return a partition's file."""
         return self.out / PARTS / f"part-{partition:05d}.{self.settings['format']}"
@@ -111,7 +115,7 @@ def make_plan(out: Path, frames: Iterable[Listed], bundle: str | Path, settings:
         _require_same(plan, frames)
         return plan
     _write(out, settings, None, None)  # from here on the folder is known as ours
-    count, digest = _write_inputs(out / INPUTS, frames, settings["partition_size"])
+    count, digest = write_inputs(out / INPUTS, frames, settings["partition_size"])
     with atomic_path(out / BUNDLE) as temporary:
         shutil.copyfile(bundle, temporary)
     _write(out, settings, count, digest)
@@ -143,15 +147,6 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> None:
         )
 
 
-def read_inputs(plan: Plan, partition: int) -> list[Listed]:
-    """Return a partition's frames, without reading those of others."""
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(plan.out / INPUTS) as file:
-        columns = file.read_row_group(partition).to_pydict()
-    return list(map(Listed, columns["name"], columns["source"]))
-
-
 def _manifest(out: Path) -> dict[str, Any] | None:
     try:
         values = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
@@ -175,42 +170,10 @@ def _write(out: Path, settings: Mapping[str, Any], frames: int | None, digest: s
     write_json(out / MANIFEST, values)
 
 
-def _write_inputs(path: Path, frames: Iterable[Listed], size: int) -> tuple[int, str]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    digest, count = hashlib.sha256(), 0
-    schema = pa.schema({"name": pa.string(), "source": pa.string()})
-    with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema, compression="zstd") as file:
-        for rows in _chunks(frames, size):
-            _digest(digest, rows)
-            count += len(rows)
-            table = pa.Table.from_arrays(
-                [pa.array(column) for column in zip(*rows, strict=True)], schema=schema
-            )
-            file.write_table(table, row_group_size=size)
-    return count, digest.hexdigest()
-
-
 def _require_same(plan: Plan, frames: Iterable[Listed]) -> None:
-    digest, count = hashlib.sha256(), 0
-    for rows in _chunks(frames, plan.size):
-        _digest(digest, rows)
-        count += len(rows)
-    if (count, digest.hexdigest()) != (plan.frames, plan.digest):
+    count, digest = digest_inputs(frames)
+    if (count, digest) != (plan.frames, plan.digest):
         what = f"{plan.frames} frames, now there are {count}" if count != plan.frames else "other frames"
         raise UsageError(
             f"output folder {plan.out} was made for {what}; give the same list, or choose another --out"
         )
-
-
-def _digest(digest: Any, rows: list[Listed]) -> None:
-    digest.update(
-        "".join(f"{len(name)} {name}{source}\n" for name, source in rows).encode("utf-8", "replace")
-    )
-
-
-def _chunks(frames: Iterable[Listed], size: int) -> Iterator[list[Listed]]:
-    frames = iter(frames)
-    while rows := list(islice(frames, size)):
-        yield rows

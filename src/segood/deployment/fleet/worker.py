@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from segood.compiled import set_num_threads
 from segood.deployment.fleet.parts import read_counts, write_part
-from segood.deployment.fleet.plan import BUNDLE, Plan, read_inputs
+from segood.deployment.fleet.plan import BUNDLE, Plan
 from segood.deployment.fleet.scoring import score_frames
 from segood.deployment.frame_checks import FrameChecks
 from segood.errors import DataError, OutputError, SegoodError
@@ -72,7 +72,7 @@ class Worker:
         checks = plan.settings["checks"]
         scored = score_frames(
             monitor,
-            read_inputs(plan, partition),
+            plan.inputs(partition),
             start=plan.indices(partition).start,
             checks=None if checks is None else FrameChecks(**checks),
             note=note,
@@ -128,9 +128,7 @@ def _attempt(plan: Plan, partition: int) -> Iterator[tuple[int, Callable[[int], 
     died = sum(line.startswith("process") for line in before)
     if died >= MOST_ATTEMPTS:
         frame = next((int(line) for line in reversed(before) if line.isdecimal()), None)
-        where = (
-            "" if frame is None else f", the last at {read_inputs(plan, partition)[frame % plan.size].name}"
-        )
+        where = "" if frame is None else f", the last at {plan.inputs(partition)[frame % plan.size].name}"
         raise _GivenUp(f"partition {partition} was given up: {MOST_ATTEMPTS} workers died on it{where}")
     try:
         with path.open("a", buffering=1) as file:
