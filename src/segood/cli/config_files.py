@@ -23,9 +23,11 @@ def given_files(words: list[str]) -> list[str]:
     Example:
         >>> given_files(["--config", "a.yaml", "--seed", "1", "--config=b.yaml"])
         ['a.yaml', 'b.yaml']
+        >>> given_files([]), given_files(["--config"])
+        ([], [])
     """
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return [after if word == "--config" else word[9:] for word, after in pairs if word.startswith("--config")]
+    after = [word for before, word in zip(words, words[1:], strict=False) if before == "--config"]
+    return after + [word[9:] for word in words if word.startswith("--config=")]
 
 
 def check_config_file(path: str, parser: ArgumentParser, configs: Iterable[type]) -> None:
