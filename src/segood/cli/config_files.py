@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -26,7 +27,7 @@ def given_files(words: list[str]) -> list[str]:
         >>> given_files([]), given_files(["--config"])
         ([], [])
     """
-    after = [word for before, word in zip(words, words[1:], strict=False) if before == "--config"]
+    after = [word for before, word in pairwise(words) if before == "--config"]
     return after + [word[9:] for word in words if word.startswith("--config=")]
 
 
