@@ -69,9 +69,9 @@ def hostile_yaml(draw: random.Random, good: dict[str, Any], trace: Path) -> byte
         place = draw.randrange(len(lines))
         lines[place] = lines[place].split(":")[0] + ": " + draw.choice(TAGS).format(trace=trace)
         return "\n".join(lines).encode()
-    if act < 0.93:
+    if act < 0.91:  # few, since each takes a hundred times as long as the others
         return laughs(draw.randrange(2, 12), draw.randrange(2, 12), draw.random() < 0.5).encode()
-    if act < 0.96:
+    if act < 0.915:
         return draw.choice(
             (b"[" * 3000, b"a: " * 500, b"- " * 2000, b"{a: " * 400, b"x" * 2**19, b"? " * 500)
         )
