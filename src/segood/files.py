@@ -51,6 +51,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes left that were killed while they wrote with `atomic_path`; not in subfolders.
+
+    Nobody else may be writing there.
+    """
+    for left in folder.glob(".*.part*") if folder.is_dir() else ():
+        left.unlink(missing_ok=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, atomically (see `atomic_path`)."""
     with atomic_path(path) as temporary:

@@ -10,20 +10,24 @@ In: a path, a configuration. Out: the claimed folder and the two files that desc
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from segood.documents import read_yaml
-from segood.errors import DataError, UsageError
+from segood.errors import DataError, OutputError, UsageError
 from segood.files import write_json, write_text
 
+LOCK = ".lock"
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 EVALUATION = "evaluation.yaml"
@@ -58,12 +62,48 @@ def claim_run(
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; the output must be a folder")
-    holds = next(iter(sorted(p.name for p in path.iterdir())), None) if path.exists() else None
+    names = sorted(p.name for p in path.iterdir() if p.name != LOCK) if path.exists() else []
+    holds = names[0] if names else None
     if holds and not resume:
         what = "already holds another run" if (path / CONFIG).exists() else f"is not empty (it holds {holds})"
         raise UsageError(f"output folder {path} {what}; {remedy}")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a folder to this process; the system lets go of it however the process ends.
+
+    A folder that does not exist is made, and removed again where nothing was written.
+
+    Raises:
+        UsageError: another process holds it.
+        OutputError: it cannot be made or written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file; the output must be a folder")
+    lock = FileLock(path / LOCK, blocking=False)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"another process is writing to {path}; wait until it has ended, or choose another --out"
+        ) from None
+    except NotImplementedError:  # a network drive without locks: better unprotected than not at all
+        pass
+    except OSError as error:
+        raise OutputError(f"cannot write to {path}: {error.strerror or error}; permission?") from error
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with contextlib.suppress(OSError):
+                (path / LOCK).unlink(missing_ok=True)
+            lock.release()
+        with contextlib.suppress(OSError):
+            path.rmdir()  # fails where something was written
 
 
 def command_line() -> str:

@@ -200,7 +200,8 @@ def test_optimizers_and_schedule(name: str) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_the_batch(world: WorldPaths, tmp_path: Path) -> None:
     with pytest.raises(
-        SegoodError, match=r"the loss became (nan|inf) in epoch 0, batch \d+; lower optimizer.lr"
+        SegoodError,
+        match=r"the loss became (nan|inf) in epoch 0, step \d+, images \w+/.*; .* lower optimizer.lr",
     ):
         train(
             config(world, optimizer=OptimizerConfig("sgd", lr=1e30), epochs=3),
@@ -223,8 +224,13 @@ def test_bad_input_leaves_nothing_behind(world: WorldPaths, tmp_path: Path) -> N
             "model": ModelConfig("torchvision", num_classes=5, options={"arch": "lraspp_mobilenet_v3_large"})
         }),
         (UsageError, "lightning.Trainer does not take", {"trainer": {"gpus_please": 3}}),
-        (UsageError, "`trainer.devices` must be 1", {"trainer": {**CPU, "devices": 2}}),
-        (UsageError, "accumulate_grad_batches` must be 1", {"trainer": {"accumulate_grad_batches": 4}}),
+        (UsageError, "`batch_size` 3 .* too few for 1 with 4 accumulated batches", {
+            "trainer": {**CPU, "accumulate_grad_batches": 4}
+        }),
+        (UsageError, "too few for 2 with 2 accumulated", {
+            "trainer": {**CPU, "devices": 2, "accumulate_grad_batches": 2}
+        }),
+        (UsageError, "`trainer.sync_batchnorm` needs GPUs", {"trainer": {**CPU, "sync_batchnorm": True}}),
         (UsageError, "crop_size", {"augmentation": AugmentationConfig(crop_size=(0, 0))}),
         (DataError, "does not exist", {"validation": DatasetConfig("cityscapes", str(tmp_path / "none"))}),
         (UsageError, "fishyscapes_static is of the kind ood", {

@@ -50,9 +50,11 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         raise UsageError("`json` is for the plan of --dry_run; a run's numbers are in its directory")
     from segood.training import train
+    from segood.training.trainer import is_first_process
 
     train(config, arguments.out, resume=arguments.resume)
-    say(f"trained network and logs: {arguments.out}\nnext: segood evaluate {arguments.out}")
+    if is_first_process():
+        say(f"trained network and logs: {arguments.out}\nnext: segood evaluate {arguments.out}")
 
 
 def _plan(config: TrainConfig, *, as_json: bool) -> None:

@@ -97,12 +97,16 @@ class TrainConfig:
         evaluation: what `segood evaluate` will do with the run, unless told otherwise there.
         data_root: folder that relative data set roots lie under.
         epochs: passes over the street images.
-        batch_size: samples per step.
+        batch_size: samples per step of the optimiser, over all processes and accumulated batches: the same
+            configuration trains alike on any number of devices.
         num_workers: processes that load data; 0 loads in the main one.
         seed: fixes weights, draws, crops and order.
         example_frames: validation frames that TensorBoard shows after each epoch, street and proxies; 0 for
             none.
-        trainer: further arguments of `lightning.Trainer` (accelerator, devices, precision, …).
+        checkpoint_steps: steps after which an unfinished epoch is saved, too; 0 for finished ones only.
+        trainer: further arguments of `lightning.Trainer` (accelerator, devices, num_nodes, precision,
+            accumulate_grad_batches, sync_batchnorm, strategy: ddp, or fsdp for a network that one device
+            cannot hold, …).
     """
 
     street: DatasetConfig
@@ -119,6 +123,7 @@ class TrainConfig:
     num_workers: int = 2
     seed: int = 0
     example_frames: int = 4
+    checkpoint_steps: int = 200
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def _datasets(self) -> list[DatasetConfig]:
@@ -134,18 +139,11 @@ class TrainConfig:
         for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
             if value < 1:
                 raise UsageError(f"`{name}` must be at least 1; got {value}")
-        for name, value in (("num_workers", self.num_workers), ("example_frames", self.example_frames)):
-            if value < 0:
-                raise UsageError(f"`{name}` must not be negative; got {value}")
+        for name in ("num_workers", "example_frames", "checkpoint_steps"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"`{name}` must not be negative; got {getattr(self, name)}")
         if self.optimizer.lr <= 0:
             raise UsageError(f"`optimizer.lr` must be positive; got {self.optimizer.lr}")
-        for name in ("devices", "num_nodes", "accumulate_grad_batches"):
-            given = self.trainer.get(name, 1)
-            if (len(given) if isinstance(given, list) else given) not in (1, "1"):
-                raise UsageError(
-                    f"`trainer.{name}` must be 1: the means of the objective are not yet taken over "
-                    "several processes or accumulated batches"
-                )
         for described in self._datasets():
             described.check()
         if self.proxies is not None:

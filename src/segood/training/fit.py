@@ -8,35 +8,27 @@ In: `TrainConfig`, an output folder. Out: the folder with `config.yaml`, `enviro
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
-import logging
 import math
 import shutil
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader
 
 from segood import runs
-from segood.data import Sample, TrainTransform
-from segood.data.dataset import SegmentationDataset
-from segood.data.paste_options import PasteOptions
 from segood.errors import OutputError, SegoodError, UsageError
 from segood.evaluation.fitting import check_labels_fit, name_classes
+from segood.files import remove_unfinished
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
-from segood.training.mixture import TrainingMixture, ValidationFrames
+from segood.training.loading import TrainingData
 from segood.training.module import OutOfDistributionTraining
-from segood.training.sources import epoch_batches, open_proxies, open_street
-from segood.training.tensorboard_log import TensorBoardLog
+from segood.training.sharding import ShardedStrategy
+from segood.training.sources import open_proxies, open_street
+from segood.training.trainer import LAST, build_trainer, quiet_engine
 
 
 def train(
@@ -49,19 +41,24 @@ def train(
 ) -> SegmentationModel:
     """Train as `config` says and leave a run directory.
 
+    With `trainer.devices` or `num_nodes` above 1, or under torchrun or SLURM, every process calls this alike;
+    the first one writes.
+
     Args:
         config: everything that fixes the result.
         out: run directory; must be new or empty, unless `resume`.
         model: the network to train, instead of the one `config.model` names; trained in place.
         resume: continue an interrupted run of the same configuration from its last checkpoint, or
-            from the start where it was interrupted before the first one.
+            from the start where it was interrupted before the first one. On the CPU it ends with the very
+            weights of a run that was not interrupted.
         progress: show a progress bar.
 
     Returns:
         The trained network, in eval mode.
 
     Raises:
-        UsageError: a value breaks its rule, or `out` holds another run (or none, with `resume`).
+        UsageError: a value breaks its rule, or `out` holds another run (or none, with `resume`), or another
+            process writes to it.
         DataError: a data set is not what it has to be.
         CheckpointError: the start weights do not fit.
         OutputError: the disk is full or not writable; finished epochs are kept.
@@ -81,25 +78,30 @@ def train(
         if dataset:
             check_labels_fit(dataset, model)
     name_classes(model, street)
-    trainer = _build_trainer(config, Path(out), progress=progress)
-    loader = _training_loader(config, street, proxies)
-    module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer)
-    checks = {"street": validation, "proxies": held_out}
-    module.validation_kinds = tuple(kind for kind, samples in checks.items() if samples)
-    out = _open_run(config, Path(out), model, resume=resume)
-    last = out / runs.CHECKPOINTS / "last.ckpt"
-    with _quiet_engine(), _named_failures(out):
-        trainer.fit(
-            module,
-            train_dataloaders=loader,
-            val_dataloaders=[DataLoader(ValidationFrames(checks[k])) for k in module.validation_kinds]
-            or None,
-            ckpt_path=str(last) if last.exists() else None,
-            weights_only=True,  # a checkpoint is data, never code
-        )
-    metadata = {"training": dataclasses.asdict(config), "metrics": _last_metrics(trainer)}
-    save_model(model.eval(), out / runs.FINAL, metadata=metadata)
-    return model
+    trainer = build_trainer(config, Path(out), progress=progress)
+    checks = {kind: found for kind, found in {"street": validation, "proxies": held_out}.items() if found}
+    data = TrainingData(config, street, proxies, checks)
+    data.share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)  # or say why not
+    module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer, config.seed)
+    module.validation_kinds = tuple(checks)
+    with _open_run(config, Path(out), model, resume=resume, writes=trainer.is_global_zero) as out:
+        last = out / LAST
+        # shared weights stay shared: they are put together in a network of their own
+        whole = copy.deepcopy(model) if isinstance(trainer.strategy, ShardedStrategy) else model
+        with quiet_engine(), _named_failures(out):
+            trainer.fit(
+                module,
+                datamodule=data,
+                ckpt_path=str(last) if last.exists() else None,
+                weights_only=True,  # a checkpoint is data, never code
+            )
+        if whole is not model:
+            weights = trainer.strategy.lightning_module_state_dict()  # of the first process, else empty
+            whole.load_state_dict({k.removeprefix("model."): w for k, w in weights.items()}, strict=False)
+        if trainer.is_global_zero:
+            metadata = {"training": dataclasses.asdict(config), "metrics": _last_metrics(trainer)}
+            save_model(whole.eval(), out / runs.FINAL, metadata=metadata)
+    return whole.eval()
 
 
 def _last_metrics(trainer: lightning.Trainer) -> dict[str, float]:
@@ -121,6 +123,18 @@ def _named_failures(out: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(f"training in {out} stopped: {error.strerror or error}; {goes_on}") from error
+    except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            raise SegoodError(
+                f"training in {out} stopped: a process that loads data was killed, as the system does when "
+                f"memory is short; give a smaller num_workers or batch_size; {goes_on}"
+            ) from error
+        if "did not receive grad" in str(error) or "finished reduction" in str(error):
+            raise UsageError(
+                "the network has weights that took no part in the loss, which several processes do not "
+                "expect; set trainer.strategy to ddp_find_unused_parameters_true"
+            ) from error
+        raise
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -133,10 +147,24 @@ def _named_failures(out: Path) -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-_MAY_CHANGE = {"epochs", "num_workers", "trainer", "data_root", "evaluation", "example_frames"}
+_MAY_CHANGE = {
+    "epochs", "num_workers", "trainer", "data_root", "evaluation", "example_frames", "checkpoint_steps",
+}  # fmt: skip
 
 
-def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resume: bool) -> Path:
+@contextlib.contextmanager
+def _open_run(
+    config: TrainConfig, out: Path, model: SegmentationModel, *, resume: bool, writes: bool
+) -> Iterator[Path]:
+    """Hold a run's folder, where this process `writes`; the others of a training leave it alone."""
+    if not writes:
+        yield out
+        return
+    with runs.locked(out):
+        yield _described(config, out, model, resume=resume)
+
+
+def _described(config: TrainConfig, out: Path, model: SegmentationModel, *, resume: bool) -> Path:
     """Describe a new run, or check that the one to resume is of the same configuration."""
     now = dataclasses.asdict(config)
     if resume:
@@ -148,6 +176,7 @@ def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resum
             raise UsageError(
                 f"{out} was started with another `{changed[0]}`; resume with the same configuration"
             )
+        remove_unfinished(out / runs.CHECKPOINTS)
     else:
         runs.claim_run(out)
     try:
@@ -159,96 +188,3 @@ def _open_run(config: TrainConfig, out: Path, model: SegmentationModel, *, resum
             shutil.rmtree(out, ignore_errors=True)  # nothing of a run has come to be
         raise
     return out
-
-
-def _training_loader(
-    config: TrainConfig, street: SegmentationDataset, proxies: Sequence[Sample]
-) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    augmentation = config.augmentation
-    whole = TrainTransform(augmentation.crop_size, (1.0, 1.0), augmentation.flip, augmentation.brightness)
-    mixture = TrainingMixture(
-        street,
-        proxies,
-        dataclasses.replace(whole, scale_range=augmentation.scale_range),
-        whole,
-        PasteOptions.for_label_space(street.label_space) if street.label_space else None,
-    )
-    batches = epoch_batches(config, len(street), len(proxies))
-    return DataLoader(
-        mixture,
-        batch_sampler=batches,
-        num_workers=config.num_workers,
-        persistent_workers=config.num_workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
-def _build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightning.Trainer:
-    # a resumed training logs beside what the interrupted one has logged
-    part = len(list((out / "logs").glob("csv*"))) if out.exists() else 0
-    suffix = f"_{part}" if part else ""
-    loggers: list[Logger] = [CSVLogger(out, name="logs", version=f"csv{suffix}")]
-    with contextlib.suppress(ModuleNotFoundError):  # an extra; the CSV log has the same numbers
-        loggers.append(TensorBoardLogger(out, name="logs", version=f"tensorboard{suffix}"))
-    checkpoint = ModelCheckpoint(
-        out / runs.CHECKPOINTS, filename="last", save_top_k=1, monitor=None, enable_version_counter=False
-    )
-    callbacks: list[lightning.Callback] = [checkpoint, TensorBoardLog(config.example_frames, config.seed)]
-    if progress:
-        callbacks.append(_ProgressBar(refresh_rate=1 if sys.stderr.isatty() else 10))  # logs stay short
-    settings: dict[str, Any] = {
-        "max_epochs": config.epochs,
-        "logger": loggers,
-        "callbacks": callbacks,
-        "log_every_n_steps": 1,
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        "enable_progress_bar": progress,
-        "use_distributed_sampler": False,
-        "accelerator": "auto",
-        "devices": 1,
-        **config.trainer,
-    }
-    try:
-        with _quiet_engine():
-            return lightning.Trainer(**settings)
-    except TypeError as error:
-        raise UsageError(
-            f"`trainer` holds an argument that lightning.Trainer does not take: {error}"
-        ) from error
-
-
-class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar without the logger's version number; closed before an error is told."""
-
-    def get_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {k: v for k, v in super().get_metrics(*args, **kwargs).items() if k != "v_num"}
-
-    def on_exception(self, *args: Any, **kwargs: Any) -> None:
-        for bar in (self._val_progress_bar, self._train_progress_bar):
-            if bar is not None:
-                bar.close()
-
-
-@contextlib.contextmanager
-def _quiet_engine() -> Iterator[None]:
-    """Mute hints about things the configuration has decided; keep stdout for results."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            for hint in (
-                "does not have many workers",
-                "have no `val_dataloader`",
-                "number of training batches",
-                "module.s. in eval mode",
-                "isinstance.treespec",
-                "Checkpoint directory .* exists and is not empty",
-                "LeafSpec",
-                "dirpath has changed",  # a run directory may be moved between interruption and resumption
-            ):
-                warnings.filterwarnings("ignore", message=f".*{hint}.*")
-            yield
-    finally:
-        logger.setLevel(level)

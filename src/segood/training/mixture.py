@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, from_numpy
 from torch.utils.data import Dataset
 
 from segood.data import Sample, TrainTransform, paste_objects
 from segood.data.paste_options import PasteOptions
 from segood.training.sampling import Item
+from segood.types import IGNORE
 
 
 class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
@@ -41,6 +43,10 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, item: Item) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3,h,w) and target int64 (h,w); a pure function of `item`."""
+        image, target = self._made(item)
+        return image, target if item.counts else torch.full_like(target, IGNORE)
+
+    def _made(self, item: Item) -> tuple[Tensor, Tensor]:
         if item.kind == "proxy":
             return self.proxy_transform(self.proxies[item.sample], item.seed)
         sample = self.street[item.sample]
@@ -77,17 +83,28 @@ def split_proxies(num_proxies: int, share: float, *, seed: int) -> tuple[list[in
 
 
 class ValidationFrames(Dataset[tuple[Tensor, Tensor]]):
-    """Whole frames for validation: image uint8 (3,H,W), target int64 (H,W), no randomness."""
+    """Whole frames for validation, every `processes`-th: image uint8 (3,H,W), target int64 (H,W).
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = samples
+    Every process gets equally many, since some ways to share a network let all of them compute together:
+    one that has run out of frames gets the last one again, with every pixel ignored: it counts nowhere.
+
+    Args:
+        samples: with labels, at least one.
+        rank: of this process.
+        processes: number of processes.
+    """
+
+    def __init__(self, samples: Sequence[Sample], rank: int = 0, processes: int = 1) -> None:
+        self.samples, self.rank, self.processes = samples, rank, processes
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        from torch import from_numpy
-
-        image, target, _ = self.samples[index]
+        position = index * self.processes + self.rank
+        image, target, _ = self.samples[min(position, len(self.samples) - 1)]
         assert target is not None, "validation frames have labels"
-        return from_numpy(image.copy()).permute(2, 0, 1).contiguous(), from_numpy(target.astype(np.int64))
+        target = target.astype(np.int64)
+        if position >= len(self.samples):
+            target[:] = IGNORE
+        return from_numpy(image.copy()).permute(2, 0, 1).contiguous(), from_numpy(target)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return -(-len(self.samples) // self.processes)

@@ -1,6 +1,10 @@
-"""One training step and one validation step, for Lightning to run.
+"""The training step as the engine (Lightning) wants it; nothing else in segood needs Lightning to run.
 
-In: batches of (uint8 images (N,3,h,w), targets (N,h,w)). Out: updated weights, logged numbers.
+In: `Batch`es of uint8 images (N,3,h,w) and targets (N,h,w). Out: updated weights, logged numbers.
+
+The objective is a quotient: sums over pixels by numbers of pixels. Both are added up over the processes and
+accumulated batches of a step before they are divided, so that a step is the same however it is shared: a mean
+of each process' own quotient would weigh its pixels by how few of them there are.
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,8 +21,12 @@ from segood.evaluation import ClosedSetMetrics
 from segood.models import SegmentationModel
 from segood.scores import get_score
 from segood.training.config import LossConfig, OptimizerConfig
-from segood.training.loss import EntropyMaximizationLoss, loss_terms
+from segood.training.loading import Batch, TrainingData
+from segood.training.loss import EntropyMaximizationLoss, LossTerms, loss_terms
+from segood.training.sharding import shard
 from segood.types import IGNORE, OOD
+
+_NOISE = 4  # a random stream of the seed; those of the samples are in `sampling`
 
 
 class OutOfDistributionTraining(lightning.LightningModule):
@@ -27,42 +36,58 @@ class OutOfDistributionTraining(lightning.LightningModule):
         model: the network; trained in place.
         loss: objective.
         optimizer: optimiser and schedule.
+        seed: of everything random in the network, such as dropout.
 
     Attributes:
         validation_kinds: what each validation loader yields: `street` (counts for mIoU and the entropy
             of known pixels) or `proxies` (counts for the entropy of OoD pixels).
     """
 
-    def __init__(self, model: SegmentationModel, loss: LossConfig, optimizer: OptimizerConfig) -> None:
+    def __init__(
+        self, model: SegmentationModel, loss: LossConfig, optimizer: OptimizerConfig, seed: int = 0
+    ) -> None:
         super().__init__()
         self.model = model
         self.loss = EntropyMaximizationLoss(loss.ood_weight, loss.normalization)
-        self.config = optimizer
+        self.config, self.seed = optimizer, seed
         self.validation_kinds: tuple[str, ...] = ()
+        self._sums = np.zeros(2)  # of the step so far: in-distribution, OoD
         self._entropy = get_score("entropy")
         self._closed_set = ClosedSetMetrics(model.num_classes, model.class_names)
         self._entropy_sums = torch.zeros(2, 2, dtype=torch.float64)  # (in, OoD) x (sum, pixels)
+
+    def configure_model(self) -> None:
+        """Share the weights among the processes, where the strategy says so."""
+        shard(self.model, self.trainer.strategy)
+
+    def on_train_start(self) -> None:
+        """Prepare the rest of an epoch, where one goes on in the middle."""
+        self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Keep batch-norm statistics as they are, where asked for."""
         if self.config.freeze_batch_norm:
             freeze_batch_norm(self.model)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the objective of one batch."""
-        images, target = batch
-        terms = loss_terms(self.model(images.float() / 255), target)
-        loss = self.loss.combine(terms)
-        if not torch.isfinite(loss):
-            raise SegoodError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
-                "lower optimizer.lr, or continue from the last checkpoint"
-            )
-        self.log("loss", loss, prog_bar=True)
-        self.log("loss_in", terms.in_mean)
-        if terms.ood_count:
-            self.log("loss_ood", terms.ood_mean)
-        return loss
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Draw what is random in the network from the place in the training alone, so that it can go on."""
+        place = (self.seed, _NOISE, self.current_epoch, batch_idx, self.trainer.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return this piece's share of the objective of its step.
+
+        The engine takes the mean over processes and pieces; the share is scaled so that it is the sum.
+        """
+        terms = loss_terms(self.model(batch.images.float() / 255), batch.target)
+        own = torch.stack([*batch.step_counts, terms.in_sum.detach(), terms.ood_sum.detach()])
+        in_count, ood_count, in_sum, ood_sum = self._added_up(own.double()).tolist()
+        counts = [torch.tensor(int(count), device=terms.in_sum.device) for count in (in_count, ood_count)]
+        self._sums += (in_sum, ood_sum)
+        if batch.ends_step:
+            self._log_step(counts, batch_idx)
+        share = self.loss.combine(LossTerms(terms.in_sum, counts[0], terms.ood_sum, counts[1]))
+        return share * (self.trainer.world_size * self.trainer.accumulate_grad_batches)
 
     def validation_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
@@ -87,13 +112,15 @@ class OutOfDistributionTraining(lightning.LightningModule):
         return {"entropy": entropy, "counted": counted}
 
     def on_validation_epoch_end(self) -> None:
-        """Log mIoU and the mean entropy of both kinds of pixels."""
-        report = self._closed_set.compute()
+        """Log mIoU and the mean entropy of both kinds of pixels, over the frames of all processes."""
+        confusion = self._added_up(torch.from_numpy(self._closed_set.confusion))
+        everywhere = ClosedSetMetrics(self.model.num_classes, self.model.class_names)
+        everywhere.add_confusion(confusion.cpu().numpy(), 0)
+        report = everywhere.compute()
         if report.miou is not None:
             self.log("miou", report.miou, prog_bar=True)
-        for name, (total, pixels) in zip(
-            ("entropy_in", "entropy_ood"), self._entropy_sums.tolist(), strict=True
-        ):
+        sums = self._added_up(self._entropy_sums).tolist()
+        for name, (total, pixels) in zip(("entropy_in", "entropy_ood"), sums, strict=True):
             if pixels:
                 self.log(name, total / pixels, prog_bar=True)
         self._closed_set = ClosedSetMetrics(self.model.num_classes, self.model.class_names)
@@ -103,6 +130,39 @@ class OutOfDistributionTraining(lightning.LightningModule):
         """Build the optimiser; it lives as long as the training."""
         return build_optimizer(
             self.model, self.config, total_steps=int(self.trainer.estimated_stepping_batches)
+        )
+
+    def _added_up(self, values: Tensor) -> Tensor:
+        """Return the sum over all processes, exact for counts below 2⁵³."""
+        if self.trainer.world_size == 1:
+            return values
+        total = self.trainer.strategy.reduce(values.to(self.device), reduce_op="sum")
+        assert isinstance(total, Tensor), "what goes in comes out"
+        return total
+
+    def _log_step(self, counts: list[Tensor], batch_idx: int) -> None:
+        in_sum, ood_sum = (torch.tensor(value) for value in self._sums)
+        self._sums = np.zeros(2)
+        terms = LossTerms(in_sum, counts[0].cpu(), ood_sum, counts[1].cpu())
+        loss = self.loss.combine(terms)
+        if not torch.isfinite(loss):
+            step = batch_idx // self.trainer.accumulate_grad_batches
+            raise SegoodError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch}, step {step}"
+                f"{self._images_of(step)}; the last checkpoint is from before it: lower optimizer.lr, "
+                "or go on with --resume"
+            )
+        self.log("loss", loss.float(), prog_bar=True)
+        self.log("loss_in", terms.in_mean.float())
+        if terms.ood_count:
+            self.log("loss_ood", terms.ood_mean.float())
+
+    def _images_of(self, step: int) -> str:
+        data = getattr(self.trainer, "datamodule", None)
+        return (
+            f", images {', '.join(data.names_of_step(self.current_epoch, step))}"
+            if isinstance(data, TrainingData)
+            else ""
         )
 
 

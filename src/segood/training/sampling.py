@@ -8,7 +8,8 @@ Source: paper, section 4 (2975 street images and 297 proxies per epoch).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from itertools import islice, pairwise
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -16,6 +17,7 @@ from torch.utils.data import Sampler
 from segood.errors import UsageError
 from segood.training.config import MixMode
 
+_T = TypeVar("_T")
 _DRAW, _ORDER, _ITEM = 1, 2, 3  # independent random streams of one seed
 
 
@@ -27,12 +29,14 @@ class Item(NamedTuple):
         sample: index in the street or proxy data set.
         seed: fixes crop, flip and pasting of this sample in this epoch.
         pasted: proxy indices whose objects are pasted into this street image.
+        counts: whether its pixels count; no sample is made twice and counted twice.
     """
 
     kind: Literal["street", "proxy"]
     sample: int
     seed: int
     pasted: tuple[int, ...] = ()
+    counts: bool = True
 
 
 def draw_proxies(num_proxies: int, num_drawn: int, *, seed: int, epoch: int) -> list[int]:
@@ -106,6 +110,18 @@ def plan_epoch(
     return [items[i] for i in order.permutation(len(items))]
 
 
+def evenly_cut(items: list[_T], parts: int) -> list[list[_T]]:
+    """Cut a list into `parts` stretches whose lengths differ by one at most, the longer ones first.
+
+    Example:
+        >>> evenly_cut([1, 2, 3, 4, 5], 3)
+        [[1, 2], [3, 4], [5]]
+    """
+    size, longer = divmod(len(items), parts)
+    ends = [part * size + min(part, longer) for part in range(parts + 1)]
+    return [items[start:stop] for start, stop in pairwise(ends)]
+
+
 class EvenBatches(Sampler[list[Item]]):
     """Cut an epoch into batches of nearly equal size, so that no tiny one is left at the end.
 
@@ -125,16 +141,58 @@ class EvenBatches(Sampler[list[Item]]):
         self.sampler, self.batch_size = sampler, batch_size
 
     def __iter__(self) -> Iterator[list[Item]]:
-        items = list(self.sampler)
-        size, larger = divmod(len(items), len(self))
-        start = 0
-        for batch in range(len(self)):
-            stop = start + size + (batch < larger)
-            yield items[start:stop]
-            start = stop
+        yield from evenly_cut(list(self.sampler), len(self))
 
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.batch_size)
+
+
+class ShareOfSteps(Sampler[list[Item]]):
+    """What one of several processes computes of every optimiser step, in one or more pieces.
+
+    A step's samples are those of `EvenBatches`, whatever the number of processes: they are dealt out, so none
+    counts twice or is left out. All processes get the same number of pieces: one for whom nothing is left of
+    a smaller step gets a sample of another whose pixels do not count.
+
+    Args:
+        steps: the samples of every step.
+        rank: of this process, 0..processes-1.
+        processes: number of processes.
+        pieces: batches whose gradients a process adds up before a step.
+
+    Attributes:
+        first: pieces of the coming epoch to leave out, because they were trained on before an interruption.
+
+    Raises:
+        UsageError: a process would get no sample of any step.
+
+    Example:
+        >>> steps = EvenBatches(EpochSampler(11, 0, ratio=0.0, mode="images", seed=0), 6)
+        >>> shares = [ShareOfSteps(steps, rank, processes=2, pieces=2) for rank in (0, 1)]
+        >>> [[len(piece) for piece in share] for share in shares]
+        [[2, 1, 2, 1], [2, 1, 1, 1]]
+    """
+
+    def __init__(self, steps: EvenBatches, rank: int = 0, processes: int = 1, pieces: int = 1) -> None:
+        if steps.batch_size < processes * pieces:
+            raise UsageError(
+                f"`batch_size` {steps.batch_size} counts the samples of a step over all processes, too few "
+                f"for {processes} with {pieces} accumulated batches each; raise it, or use fewer of them"
+            )
+        self.steps, self.rank, self.processes, self.pieces = steps, rank, processes, pieces
+        self.first = 0
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        mine = (
+            shares[piece * self.processes + self.rank] or [step[0]._replace(counts=False)]
+            for step in self.steps
+            for shares in (evenly_cut(step, self.processes * self.pieces),)
+            for piece in range(self.pieces)
+        )
+        yield from islice(mine, self.first, None)
+
+    def __len__(self) -> int:
+        return len(self.steps) * self.pieces
 
 
 class EpochSampler(Sampler[Item]):

@@ -8,7 +8,7 @@ Pixels are counted in fixed bins as frames pass, so memory does not grow with th
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -39,18 +39,21 @@ class TensorBoardLog(lightning.Callback):
 
     def __init__(self, example_frames: int, seed: int) -> None:
         self.example_frames, self.seed = example_frames, seed
-        self._writers: list[Any] = []
+        self._is_wanted = False
         self._kinds: Sequence[str] = ()
         self._chosen: list[list[int]] = []
         self._entropies: dict[str, BinnedEntropy] = {}
+        self._pictures: dict[str, dict[str, Any]] = {}  # by tag
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Start empty histograms and choose the frames, the same ones in every epoch."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        self._writers = [] if trainer.sanity_checking else [logger.experiment for logger in loggers]
+        self._is_wanted = bool(_loggers(trainer)) and not trainer.sanity_checking
         self._kinds = pl_module.validation_kinds
         self._entropies = {kind: BinnedEntropy() for kind in self._kinds}
-        counts = [int(count) for count in trainer.num_val_batches]
+        self._pictures = {}
+        frames = [len(loader.dataset.samples) for loader in trainer.val_dataloaders]
+        limits = [int(count) * trainer.world_size for count in trainer.num_val_batches]
+        counts = [min(pair) for pair in zip(frames, limits, strict=True)]
         self._chosen = choose_examples(counts, self.example_frames, seed=self.seed)
 
     def on_validation_batch_end(
@@ -63,30 +66,39 @@ class TensorBoardLog(lightning.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Count the frame's pixels; draw it, where it is one of the chosen."""
-        if not self._writers:
+        if not self._is_wanted:
             return
         kind = self._kinds[dataloader_idx]
         self._entropies[kind].update(outputs["entropy"][outputs["counted"]])
-        if batch_idx in self._chosen[dataloader_idx]:
+        frame = batch_idx * trainer.world_size + trainer.global_rank  # see `ValidationFrames`
+        if frame in self._chosen[dataloader_idx]:
             image, target = (part[0].cpu().numpy() for part in batch)
             picture = draw_example(image.transpose(1, 2, 0), outputs["entropy"][0].cpu().numpy(), target)
-            self._write(f"examples/{kind}_{batch_idx:04d}", _encode(picture), trainer)
+            self._pictures[f"examples/{kind}_{frame:04d}"] = _encode(picture)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Write the histograms."""
-        for writer in self._writers:
-            for kind, entropy in self._entropies.items():
+        """Write what all processes have seen."""
+        if not self._is_wanted:
+            return
+        seen: list[Any] = [(self._entropies, self._pictures)] * trainer.world_size
+        if trainer.world_size > 1:
+            torch.distributed.all_gather_object(seen, (self._entropies, self._pictures))
+        if not trainer.is_global_zero:
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary  # installed where there is a logger
+
+        pictures = {tag: picture for _, some in seen for tag, picture in some.items()}
+        for logger in _loggers(trainer):
+            writer = logger.experiment
+            for tag, picture in sorted(pictures.items()):
+                value = Summary.Value(tag=tag, image=Summary.Image(**picture))
+                writer.file_writer.add_summary(Summary(value=[value]), _step(trainer))
+            for kind in self._kinds:
+                entropy = BinnedEntropy.of(entropies[kind] for entropies, _ in seen)
                 if entropy.num:
                     writer.add_histogram_raw(
                         HISTOGRAMS[kind], **entropy.as_histogram(), global_step=_step(trainer)
                     )
-
-    def _write(self, tag: str, encoded: Mapping[str, Any], trainer: lightning.Trainer) -> None:
-        from tensorboard.compat.proto.summary_pb2 import Summary  # installed where there is a writer
-
-        value = Summary.Value(tag=tag, image=Summary.Image(**encoded))
-        for writer in self._writers:
-            writer.file_writer.add_summary(Summary(value=[value]), _step(trainer))
 
 
 class BinnedEntropy:
@@ -103,6 +115,17 @@ class BinnedEntropy:
         self.counts = torch.zeros(NUM_BINS, dtype=torch.int64)
         self.low, self.high = 1.0, 0.0
         self.sum = self.sum_squares = 0.0
+
+    @classmethod
+    def of(cls, parts: Iterable[BinnedEntropy]) -> BinnedEntropy:
+        """Add up what several processes have counted."""
+        whole = cls()
+        for part in parts:
+            whole.counts += part.counts
+            whole.low, whole.high = min(whole.low, part.low), max(whole.high, part.high)
+            whole.sum += part.sum
+            whole.sum_squares += part.sum_squares
+        return whole
 
     @property
     def num(self) -> int:
@@ -197,6 +220,10 @@ def _encode(picture: np.ndarray) -> dict[str, Any]:
         "colorspace": 3,
         "encoded_image_string": buffer.getvalue(),
     }
+
+
+def _loggers(trainer: lightning.Trainer) -> list[TensorBoardLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
 def _step(trainer: lightning.Trainer) -> int:
