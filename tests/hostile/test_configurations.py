@@ -165,6 +165,14 @@ def test_stored_evaluations_that_once_failed(text: str, tmp_path: Path) -> None:
         stored_evaluation(runs.read_config(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["loss", "street", "optimizer", "augmentation", "model"])
+def test_a_section_of_nothing(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The parser took it, and failed when it made the section of it."""
+    path = config(tmp_path / "a.yaml", f"{name}: null")
+    assert main(["train", "--config", str(path), "--dry_run"]) == 2
+    assert f"a.yaml: `{name}` must be a mapping of its parts; got None" in capsys.readouterr().err
+
+
 IMPORTS = (
     "street: {class_path: CODE}",
     "street: {class_path: CODE, init_args: {a: 1}}",

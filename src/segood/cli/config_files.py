@@ -71,7 +71,7 @@ def _check(values: dict[str, Any], hints: dict[str, Any], path: str, where: str)
 
 
 def _check_value(value: Any, hint: Any, path: str, where: str) -> None:
-    if value is None:
+    if value is None and not dataclasses.is_dataclass(hint):
         return
     section = next((h for h in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(h)), None)
     if section is None:
