@@ -4,4 +4,5 @@ import sys
 
 from segood.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that are started from here import it, too
+    sys.exit(main())

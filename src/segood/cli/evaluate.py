@@ -54,6 +54,13 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--data_root", type=str | None, default=None, help="folder of relative data set roots"
     )  # type: ignore[operator]
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="processes that share the frames, each with its own GPU where there are several; with "
+        "torchrun or srun leave it at 1",
+    )
     for name, kind, text in _OF_MAPS:
         parser.add_argument(f"--{name}", type=kind, default=None, help=text)
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")
@@ -72,7 +79,8 @@ def set_defaults(parser: ArgumentParser, argv: list[str]) -> None:
 def run(arguments: Namespace) -> None:
     """Evaluate, write metrics.json and segments.parquet, or --out for score maps; print the table."""
     from segood.evaluation.exchange_request import map_request
-    from segood.evaluation.run import evaluate_run
+    from segood.evaluation.processes import Team, check_processes
+    from segood.evaluation.run import evaluate_run, evaluate_share
     from segood.reporting import format_table
 
     config = EvaluationConfig(**{name: arguments[name] for name in EvaluationConfig.__dataclass_fields__})
@@ -80,13 +88,16 @@ def run(arguments: Namespace) -> None:
     if request is not None:
         _run_on_maps(request, arguments)
         return
-    results = evaluate_run(
-        Path(arguments.run),
-        config,
-        models=arguments.models,
-        data_root=arguments.data_root,
-        progress=progress_bar,
-    )
+    what = {"models": arguments.models, "data_root": arguments.data_root, "progress": progress_bar}
+    team = Team.of_environment()
+    if team.processes > 1:
+        shared = evaluate_share(arguments.run, config, team=team, **what)
+        if shared is None:
+            return
+        results = shared
+    else:
+        check_processes(arguments.processes)
+        results = evaluate_run(arguments.run, config, processes=arguments.processes, **what)
     if arguments.json:
         say_json(dataclasses.asdict(results))
     else:

@@ -11,9 +11,11 @@ asked again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from segood.evaluation.exploration import ModelSweep, PixelCounts, ShownFrame, S
 from segood.evaluation.explore_shown import draw_objects, draw_segments
 from segood.evaluation.gallery import GalleryFrame
 from segood.files import atomic_path
+from segood.records import from_dict
 from segood.segments import Segments, extract_segments
 from segood.segments.components import label_components
 from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
@@ -122,6 +125,27 @@ class DatasetSweep:
         if picture is not None:
             self._frames[sample_id].segments[model] = shown
 
+    def state(self) -> dict[str, Any]:
+        """Return everything as `save_state` keeps it."""
+        return {
+            "pixels": self._pixels,
+            "predicted": self._predicted,
+            "num_objects": self._num_objects,
+            "tables": {m: [table.state() for table in tables] for m, tables in self._tables.items()},
+            "frames": [dataclasses.asdict(frame) for frame in self._frames.values()],
+        }
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        """Add what `state` of a sweep over the next frames returned."""
+        for m in self._models:
+            self._pixels[m] += state["pixels"][m]
+            self._num_objects[m] += state["num_objects"][m]
+            for step, table in enumerate(self._tables[m]):
+                self._predicted[m][step] += state["predicted"][m][step]
+                table.add_state(state["tables"][m][step])
+        frames = [from_dict(ShownFrame, frame) for frame in state["frames"]]
+        self._frames.update({frame.sample_id: frame for frame in frames})
+
     def finish(self, folder: Path) -> Swept:
         """Write the segment tables of all other thresholds into `folder` and return the rest."""
         for model, tables in self._tables.items():
@@ -160,6 +184,21 @@ class _Table:
             self.features.append(features.astype(np.float32))
         else:
             self.features = []
+
+    def state(self) -> dict[str, Any]:
+        features = pd.concat(self.features, ignore_index=True) if self.features else None
+        segments = [index for part in self.features for index in part.index.tolist()]
+        known = {"sample_ids": self.sample_ids, "touched": self.touched}
+        return {**known, "features": features, "segments": segments}
+
+    def add_state(self, state: Mapping[str, Any]) -> None:
+        self.sample_ids += state["sample_ids"]
+        self.touched += state["touched"]
+        if len(self.touched) > MOST_SEGMENTS:
+            self.features = []
+        elif state["features"] is not None:
+            index = pd.Index(state["segments"], name="segment")
+            self.features.append(state["features"].set_index(index))
 
     def save(self, path: Path) -> None:
         rows = pd.concat(self.features).reset_index() if self.features else pd.DataFrame()

@@ -9,7 +9,7 @@ levels: where they do not give the number itself, it gets no interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,14 @@ class ImageCounts:
         table = counted[1].reshape(LEVELS, NUM_CODES // LEVELS, 2).sum(axis=1)
         levels = np.flatnonzero(table.any(axis=1))
         self._frames.append((levels.astype(np.uint16), table[levels].astype(np.uint32)))
+
+    def state(self) -> list[list[np.ndarray]]:
+        """Return the frames as plain arrays."""
+        return [list(frame) for frame in self._frames]
+
+    def add_state(self, state: Sequence[Sequence[np.ndarray]]) -> None:
+        """Add frames that `state` returned, behind those that are there."""
+        self._frames += [(levels, counts) for levels, counts in state]
 
     def coarse(self) -> np.ndarray:
         """Return (N,L,2) in-distribution and OoD pixels of each frame, in at most about 2,000 levels."""

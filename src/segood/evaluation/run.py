@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -24,6 +26,8 @@ from segood.evaluation.exploration import FILE as EXPLORATION_FILE
 from segood.evaluation.exploration import Exploration
 from segood.evaluation.explore import begin, explore
 from segood.evaluation.false_alarms import describe_classifier, features_of, filter_false_alarms
+from segood.evaluation.measurement import Measurement, path_of
+from segood.evaluation.processes import Team, wait_for, work_in_processes
 from segood.evaluation.provenance import image_hashes
 from segood.evaluation.region import read_region
 from segood.evaluation.results import ModelInfo, RunResults
@@ -31,15 +35,14 @@ from segood.evaluation.runner import (
     check_closed_set,
     check_test_set,
     empty_segments,
-    measure_closed_set,
-    measure_dataset,
 )
 from segood.evaluation.segment_tables import read_table
-from segood.evaluation.staging import holds_only_leftovers, staged
+from segood.evaluation.staging import holds_only_leftovers, staged, work_folder
 from segood.files import atomic_path, write_text
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, list_models, load_model, read_header
 from segood.models.config import ModelConfig
+from segood.models.device import default_device
 from segood.progress import Progress, no_progress
 
 TITLES = {"before": "before fine-tuning", "after": "after fine-tuning"}
@@ -54,9 +57,12 @@ def evaluate_run(
     *,
     models: Mapping[str, ModelConfig] | None = None,
     data_root: str | Path | None = None,
+    processes: int = 1,
     progress: Progress = no_progress,
 ) -> RunResults:
     """Evaluate the networks of a run, filter false alarms, and write all numbers into the run.
+
+    An evaluation that was cut off keeps what it has measured; the same call goes on with it.
 
     Args:
         run: run directory; a new one is made if `models` are given.
@@ -65,22 +71,76 @@ def evaluate_run(
         models: networks by key; by default the run's own: `before` and `after` fine-tuning, or those
             that it was evaluated with the first time.
         data_root: folder of relative data set roots; the run's own if not given.
+        processes: how many share the frames; the results are the same, bit for bit, where each has equally
+            many threads (`OMP_NUM_THREADS`). Started anew, so a script that calls this needs
+            `if __name__ == "__main__":`.
         progress: see `segood.progress.Progress`.
 
     Raises:
         UsageError: nothing to evaluate, a value breaks its rule, `models` for the directory of a
-            training, labels that do not fit a network.
+            training, labels that do not fit a network, another process writes to `run`.
         DataError: no run directory, or a data set is not what it has to be.
         OutputError: the disk is full or not writable. Whatever fails, older results stay as they were.
     """
-    run = Path(run)
-    stored = runs.read_config(run) if (run / runs.CONFIG).exists() or not models else {}
-    models = _given_models(run, stored, models)
-    config = config or stored_evaluation(stored)
+    request = _Request(Path(run), config, models or {}, None if data_root is None else str(data_root))
+    with runs.locked(request.run):
+        return _evaluate(request, processes, progress)
+
+
+def evaluate_share(
+    run: str | Path,
+    config: EvaluationConfig | None = None,
+    *,
+    models: Mapping[str, ModelConfig] | None = None,
+    data_root: str | Path | None = None,
+    team: Team,
+    progress: Progress = no_progress,
+) -> RunResults | None:
+    """Evaluate as one of several processes that torchrun or SLURM started; the arguments are as above.
+
+    Returns:
+        The results in the first process, which puts together what all have measured; None in others.
+    """
+    request = _Request(Path(run), config, models or {}, None if data_root is None else str(data_root))
+    if team.rank:
+        opened = _open(request)
+        work = work_folder(request.run, opened.measurement.fingerprint())
+        opened.measurement.measure(work, *team, opened.measurement.bars(no_progress))
+        return None
+    with runs.locked(request.run):
+        return _evaluate(request, 1, progress, team)
+
+
+_ALONE = Team()
+
+
+class _Request(NamedTuple):
+    """What is asked for, as given; another process can be told."""
+
+    run: Path
+    config: EvaluationConfig | None
+    models: Mapping[str, ModelConfig]
+    data_root: str | None
+
+
+class _Opened(NamedTuple):
+    measurement: Measurement
+    stored: Mapping[str, Any]
+    models: Mapping[str, ModelConfig]
+    infos: list[ModelInfo]
+    root: Path
+
+
+def _open(request: _Request) -> _Opened:
+    """Open networks and data sets; raise before anything is measured."""
+    run = request.run
+    stored = runs.read_config(run) if (run / runs.CONFIG).exists() or not request.models else {}
+    models = _given_models(run, stored, request.models)
+    config = request.config or stored_evaluation(stored)
     config.check()
     if not config.datasets and not config.closed_set:
         raise UsageError("nothing to evaluate: the configuration names no `datasets` and no `closed_set`")
-    root = Path(data_root if data_root is not None else stored.get("data_root", "."))
+    root = Path(request.data_root if request.data_root is not None else stored.get("data_root", "."))
     region = read_region(config.region, root)
     opened = {key: item.open(root) for key, item in config.datasets.items()}
     closed = {key: item.open(root) for key, item in config.closed_set.items()}
@@ -89,30 +149,35 @@ def evaluate_run(
         check_test_set(item)
     for item in closed.values():
         check_closed_set(item, list(networks.values()))
+    return _Opened(Measurement(config, networks, opened, closed, region), stored, models, infos, root)
+
+
+def _measure(request: _Request, work: Path, rank: int, processes: int, tick: Callable[[str], None]) -> None:
+    """Measure one process' share; opens everything anew."""
+    measurement = _open(request).measurement
+    keys = {**measurement.opened, **measurement.closed}
+    measurement.measure(work, rank, processes, {key: partial(tick, key) for key in keys})
+
+
+def _evaluate(request: _Request, processes: int, progress: Progress, team: Team = _ALONE) -> RunResults:
+    measurement, stored, models, infos, root = _open(request)
+    run, config, region = request.run, measurement.config, measurement.region
+    work = work_folder(run, measurement.fingerprint())
+    bars = measurement.bars(progress)
+    if processes > 1:
+        work_in_processes(partial(_measure, request, work), processes, bars)
+    else:
+        measurement.measure(work, *team, bars)
+        wait_for([path_of(work, piece) for piece in measurement.pieces()])
     described = {key: dataclasses.asdict(m) for key, m in models.items()}
     what = {**({"models": described} if models else {}), "data_root": str(root), **dataclasses.asdict(config)}
     description = (runs.CONFIG, runs.ENVIRONMENT) if models else ()  # a training has written its own
     parts = (*description, runs.GALLERY, runs.EXPLORATION, PIXELS_PER_IMAGE, *FILTERED)
     with staged(run, parts) as folder:
-        gallery, tables = folder / runs.GALLERY, folder / runs.EXPLORATION
-        measured = [
-            measure_dataset(
-                key,
-                item,
-                networks,
-                config,
-                region=region,
-                gallery=gallery,
-                exploration=tables,
-                progress=progress,
-            )
-            for key, item in opened.items()
-        ]
-        closed_results = [
-            result
-            for key, item in closed.items()
-            for result in measure_closed_set(key, item, networks, config, progress=progress)
-        ]
+        tables = folder / runs.EXPLORATION
+        measured, closed_results = measurement.results(work, tables)
+        if (work / runs.GALLERY).exists():
+            shutil.copytree(work / runs.GALLERY, folder / runs.GALLERY)
         environment = runs.describe_environment()
         results = RunResults(
             name=run.resolve().name,
@@ -122,7 +187,7 @@ def evaluate_run(
             segood_version=environment["packages"].get("segood", "unknown"),
             models=infos,
             datasets=[m.dataset for m in measured]
-            + [describe_dataset(k, item) for k, item in closed.items()],
+            + [describe_dataset(k, item) for k, item in measurement.closed.items()],
             pixel=[p for m in measured for p in m.pixel],
             segment=[s for m in measured for s in m.segment],
             closed_set=closed_results,
@@ -136,15 +201,17 @@ def evaluate_run(
         images = [m.images for m in measured if m.images is not None]
         if images:
             write_text(folder / PIXELS_PER_IMAGE, pd.concat(images).to_csv(index=False, lineterminator="\n"))
-        rows = [m.segments for m in measured] or [empty_segments(networks)]
+        rows = [m.segments for m in measured] or [empty_segments(measurement.networks)]
         segments = pd.concat(rows, ignore_index=True)
         begun = begin([m.swept for m in measured if m.swept is not None], config)
         explored = None if begun is None else explore(begun, segments, tables, config.meta)
         origin = {
             "region": None if region is None else region.to_dict(),
-            "images": {key: image_hashes(item) for key, item in opened.items()},
+            "images": {key: image_hashes(item) for key, item in measurement.opened.items()},
         }
-        return _filter_and_save(folder, results, segments, config.meta, explored, origin)
+        results = _filter_and_save(folder, results, segments, config.meta, explored, origin)
+    shutil.rmtree(work, ignore_errors=True)
+    return results
 
 
 def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
@@ -164,7 +231,7 @@ def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
     with contextlib.suppress(DataError):
         begun = Exploration.load(run / EXPLORATION_FILE)
         explored = explore(begun, segments, run / runs.EXPLORATION, config)
-    with staged(run, FILTERED) as folder:
+    with runs.locked(run), staged(run, FILTERED) as folder:
         if what is not None:
             runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
         return _filter_and_save(folder, results, segments, config, explored, _known_origin(run))
@@ -197,7 +264,7 @@ def load_final(run: str | Path) -> tuple[SegmentationModel, ModelInfo]:
         model, file, key = _trained_network(run / runs.FINAL, stored), run / runs.FINAL, "after"
     else:
         key, described = list(given.items())[-1]
-        model = described.load_trained(f"models.{key}")
+        model = described.load_trained(f"models.{key}", "cpu")
         file = Path(described.checkpoint or described.name)
     return model, describe_model(key, TITLES.get(key, key), model, file if file.is_file() else None)
 
@@ -289,7 +356,8 @@ def _networks(
             raise DataError(
                 f"{missing[0]} is missing: training has not finished; `segood train --resume` goes on"
             )
-        loaded = {key: _trained_network(path, stored) for key, path in files.items()}
+        device = default_device()
+        loaded = {key: _trained_network(path, stored).to(device) for key, path in files.items()}
     else:
         files = {key: Path(m.checkpoint or m.name) for key, m in models.items()}
         loaded = {key: m.load_trained(f"models.{key}") for key, m in models.items()}

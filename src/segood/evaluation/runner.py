@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,12 +23,11 @@ from segood.evaluation.closed_set import ClosedSetMetrics
 from segood.evaluation.config import EvaluationConfig
 from segood.evaluation.curves import METRICS
 from segood.evaluation.describe import describe_dataset
-from segood.evaluation.explore_frames import DatasetSweep, Swept
+from segood.evaluation.explore_frames import Swept
 from segood.evaluation.fitting import check_labels_fit
-from segood.evaluation.gallery import GalleryFrame, save_gallery_frame
+from segood.evaluation.frame_parts import ClosedSetPart, DatasetPart, segment_rows
 from segood.evaluation.image_counts import ImageCounts, errors_interval, miou_interval
 from segood.evaluation.pixel import PixelMetrics
-from segood.evaluation.region import cut_to_region
 from segood.evaluation.results import (
     ClosedSetResult,
     DatasetInfo,
@@ -36,12 +35,9 @@ from segood.evaluation.results import (
     SegmentResult,
 )
 from segood.evaluation.segment import errors_of, match_segments
-from segood.models.observation import observe
 from segood.progress import Progress, no_progress
-from segood.scores import get_score
 from segood.segments import extract_segments
 from segood.segments.region import Region, describe_region
-from segood.types import IGNORE, OUT_OF_DISTRIBUTION
 
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
@@ -104,74 +100,32 @@ def measure_dataset(
         DataError: it has frames without labels.
     """
     check_test_set(dataset)
-    score = get_score(config.score)
-    score.check_fitted()
-    metrics = {
-        m: PixelMetrics(range=score.range, spacing=score.spacing, per_image=config.per_image) for m in models
-    }
-    counts = {m: ImageCounts() for m in models}
-    truth: dict[str, dict[str, int]] = {m: {} for m in models}
-    tables: dict[str, list[pd.DataFrame]] = {m: [] for m in models}
-    shown = set(
-        np.linspace(0, len(dataset) - 1, min(config.gallery_frames, len(dataset))).round().astype(int)
-    )
-    per_network = region is not None and region.needs_classes
-    thresholds = config.explored(score.range) if exploration is not None and not per_network else []
-    sweep = DatasetSweep(key, list(models), thresholds, config.threshold) if thresholds else None
-    num_with_ood = 0
+    part = DatasetPart(key, list(models), config, region, explores=exploration is not None)
     tick = progress(dataset.title, len(dataset))
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        assert sample.target is not None, "checked above"
-        common = sample.target if per_network else cut_to_region(sample.target, region, None)
-        sample = sample._replace(target=common)
-        with_ood = False
-        picture = GalleryFrame.start(sample) if gallery is not None and index in shown else None
-        score_maps: dict[str, np.ndarray] = {}
-        labels: dict[str, np.ndarray] = {}
-        for model_key, model in models.items():
-            seen = observe(model, sample.image, common.shape, scores=[score])
-            target = common
-            if per_network:
-                target = cut_to_region(common, region, seen.logits().argmax(0).cpu().numpy())
-            # Extracting segments computes the entropy anyway, in the same pass.
-            other = None if score.name == "entropy" else score.of(seen)
-            found = extract_segments(
-                logits=seen.logits(), score_map=other, threshold=config.threshold, ignore=target == IGNORE
-            )
-            score_map = found.score_map
-            match = match_segments(found.labels, target)
-            metrics[model_key].update(score_map, target, name=sample.sample_id)
-            counts[model_key].add(score_map, target)
-            tables[model_key].append(_segment_rows(model_key, key, sample.sample_id, found.features, match))
-            if sweep is not None:
-                sweep.add(model_key, sample.sample_id, seen.logits(), found, target, picture)
-            truth[model_key][sample.sample_id] = len(match.ground_truth)
-            with_ood = with_ood or bool((target == OUT_OF_DISTRIBUTION).any())
-            if picture is not None:
-                score_maps[model_key], labels[model_key] = score_map, found.labels
-        num_with_ood += with_ood
-        if gallery is not None and picture is not None:
-            frame = picture.with_models(score_maps, labels, score.range)
-            save_gallery_frame(gallery / key / f"{index:04d}.npz", frame)
-        tick()
-    rows = {m: pd.concat(frames, ignore_index=True) for m, frames in tables.items()}
-    described = describe_dataset(key, dataset, num_with_ood)
-    if region is not None:
-        protocol = f"{described.protocol}; region: {describe_region(region)}, ignored outside"
+    part.measure(dataset, range(len(dataset)), models, gallery, tick)
+    return summed_up(part, dataset, exploration)
+
+
+def summed_up(part: DatasetPart, dataset: SegmentationDataset, exploration: Path | None = None) -> Measured:
+    """Return the results of all frames of a data set; see `measure_dataset`."""
+    key, config = part.key, part.config
+    rows = {m: pd.concat(frames, ignore_index=True) for m, frames in part.tables.items()}
+    described = describe_dataset(key, dataset, part.num_with_ood)
+    if part.region is not None:
+        protocol = f"{described.protocol}; region: {describe_region(part.region)}, ignored outside"
         described = dataclasses.replace(described, protocol=protocol)
     return Measured(
         described,
         [
             _with_intervals(
-                metric.to_result(model=m, dataset=key, score=config.score), counts[m], len(dataset)
+                metric.to_result(model=m, dataset=key, score=config.score), part.counts[m], len(dataset)
             )
-            for m, metric in metrics.items()
+            for m, metric in part.metrics.items()
         ],
-        [_segment_result(m, key, config, table, truth[m]) for m, table in rows.items()],
+        [_segment_result(m, key, config, table, part.truth[m]) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
-        _image_rows(key, metrics) if config.per_image else None,
-        sweep.finish(exploration) if sweep is not None and exploration is not None else None,
+        _image_rows(key, part.metrics) if config.per_image else None,
+        part.sweep.finish(exploration) if part.sweep is not None and exploration is not None else None,
     )
 
 
@@ -190,36 +144,33 @@ def measure_closed_set(
         DataError: a frame has no label.
     """
     check_closed_set(dataset, list(models.values()))
-    score = get_score(config.score)
-    score.check_fitted()
-    metrics = {k: ClosedSetMetrics(m.num_classes, m.class_names) for k, m in models.items()}
-    confusions: dict[str, list[np.ndarray]] = {k: [] for k in models}
-    tick = progress(dataset.title, len(dataset))
-    for index in range(len(dataset)):
-        image, target, name = dataset[index]
-        assert target is not None, "checked above"
-        for model_key, model in models.items():
-            seen = observe(model, image, target.shape, scores=[score])
-            flagged = score.of(seen).cpu().numpy() >= config.threshold
-            classes = seen.logits().argmax(0).cpu().numpy()
-            before = metrics[model_key].confusion
-            metrics[model_key].update(classes, target, flagged=flagged, name=name)
-            confusions[model_key].append(metrics[model_key].confusion - before)
-        tick()
+    part = ClosedSetPart(key, list(models), config)
+    part.measure(dataset, range(len(dataset)), models, progress(dataset.title, len(dataset)))
+    return closed_results(part, dataset, models)
+
+
+def closed_results(
+    part: ClosedSetPart, dataset: SegmentationDataset, models: Mapping[str, SegmentationModel]
+) -> list[ClosedSetResult]:
+    """Return the results of all frames of a data set, per network."""
     results = []
-    for model_key, metric in metrics.items():
+    for model_key, model in models.items():
+        confusions = np.stack(part.confusions[model_key])
+        metric = ClosedSetMetrics(model.num_classes, model.class_names)
+        metric.add_confusion(confusions.sum(axis=0), len(confusions))
         report = metric.compute()
+        flagged, asked = part.flagged[model_key].tolist()
         results.append(
             ClosedSetResult(
                 model=model_key,
-                dataset=key,
+                dataset=part.key,
                 num_images=len(dataset),
                 num_pixels=report.num_pixels,
                 miou=report.miou,
                 iou=dict(report.iou),
-                flagged_share=report.flagged_share,
-                threshold=config.threshold,
-                miou_interval=miou_interval(np.stack(confusions[model_key])),
+                flagged_share=flagged / asked if asked else None,
+                threshold=part.config.threshold,
+                miou_interval=miou_interval(confusions),
             )
         )
     return results
@@ -263,7 +214,7 @@ def empty_segments(models: Mapping[str, SegmentationModel]) -> pd.DataFrame:
         sure[0] = 100.0  # no entropy, so no segment
         found = extract_segments(logits=sure, threshold=1.0)
         match = match_segments(found.labels, np.zeros((1, 1), np.uint8))
-        tables.append(_segment_rows(key, "", "", found.features, match))
+        tables.append(segment_rows(key, "", "", found.features, match))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -275,19 +226,6 @@ def _image_rows(dataset: str, metrics: Mapping[str, PixelMetrics]) -> pd.DataFra
     ]
     table = pd.DataFrame(rows, columns=["model", "dataset", "sample_id", *_IMAGE_NUMBERS])
     return table.astype(dict.fromkeys(METRICS, float))  # also where all are undefined
-
-
-def _segment_rows(
-    model: str, dataset: str, sample_id: str, features: pd.DataFrame, match: Any
-) -> pd.DataFrame:
-    rows = pd.concat([features, match.segments], axis=1)
-    rows["ground_truth"] = match.touched
-    rows.insert(0, "segment", rows.index.to_numpy())
-    for position, (name, value) in enumerate(
-        (("model", model), ("dataset", dataset), ("sample_id", sample_id))
-    ):
-        rows.insert(position, name, value)
-    return rows
 
 
 def _with_intervals(result: PixelResult, counts: ImageCounts, num_images: int) -> PixelResult:

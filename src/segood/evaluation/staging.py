@@ -13,8 +13,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segood.errors import OutputError
+from segood.runs import LOCK
 
 _PREFIX = ".evaluation."
+_STAGED = f"{_PREFIX}staged."
+_PIECES = f"{_PREFIX}pieces."
+
+
+def work_folder(run: Path, fingerprint: str) -> Path:
+    """Return the folder for the pieces of an evaluation; what others have left is removed."""
+    folder = run / f"{_PIECES}{fingerprint}"
+    for left in run.glob(f"{_PREFIX}*") if run.is_dir() else ():
+        if left != folder:
+            shutil.rmtree(left, ignore_errors=True)
+    return folder
 
 
 @contextlib.contextmanager
@@ -34,9 +46,9 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
     is_new = not run.exists()
     try:
         run.mkdir(parents=True, exist_ok=True)
-        for left in run.glob(f"{_PREFIX}*"):
+        for left in run.glob(f"{_STAGED}*"):
             shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=run))
+        folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=run))
     except OSError as error:
         raise OutputError(f"cannot write to {run}: {error.strerror or error}; permission?") from error
     done = False
@@ -56,7 +68,8 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 def holds_only_leftovers(run: Path) -> bool:
     """Return whether a folder is missing, or empty but for what an interrupted evaluation left."""
-    return not run.exists() or (run.is_dir() and all(p.name.startswith(_PREFIX) for p in run.iterdir()))
+    ours = (_PREFIX, LOCK)
+    return not run.exists() or (run.is_dir() and all(p.name.startswith(ours) for p in run.iterdir()))
 
 
 def _replace(folder: Path, run: Path, part: str) -> None:

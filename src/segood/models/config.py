@@ -159,18 +159,21 @@ class ModelConfig:
             **self.all_options(),
         )
 
-    def load_trained(self, option: str = "model", device: str = "cpu") -> segood.models.SegmentationModel:
+    def load_trained(
+        self, option: str = "model", device: str | None = None
+    ) -> segood.models.SegmentationModel:
         """Build the network and load its weights; refuse one with weights that are random.
 
         Args:
             option: what the user calls this network, for the error.
-            device: where the model goes.
+            device: where the model goes; the GPU, where there is one, see `models.device`.
 
         Raises:
             UsageError: neither a checkpoint nor the path of a file that holds weights is given, nor
                 pretrained weights for the whole network.
         """
         from segood.models import list_models
+        from segood.models.device import default_device
 
         named = self.name in list_models()
         if self.checkpoint is None and named and not self.all_options().get("pretrained"):
@@ -178,7 +181,7 @@ class ModelConfig:
                 f"`{option}` {self.name} has no weights, its output would be random; "
                 f"give --{option}.name FILE.safetensors or --{option}.checkpoint FILE"
             )
-        model = self.load(device)
+        model = self.load(device or default_device())
         if model.random_weights is not None:
             raise UsageError(
                 f"`{option}` {self.name} has random weights ({model.random_weights}), its output would be "
