@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segood.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @contextlib.contextmanager
@@ -64,6 +68,30 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, atomically (see `atomic_path`)."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write bytes to `path`, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_image(path: str | Path, image: Image, **options: Any) -> None:
+    """Write a Pillow image to `path`, atomically, in the format of its suffix.
+
+    It is encoded first and then written: on a full disk Pillow itself leaves a shorter file without an error.
+
+    Args:
+        path: the file.
+        image: the image.
+        options: of `image.save`.
+    """
+    from PIL import Image as pillow
+
+    pillow.init()
+    content = io.BytesIO()
+    image.save(content, pillow.EXTENSION[Path(path).suffix.lower()], **options)
+    write_bytes(path, content.getvalue())
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:

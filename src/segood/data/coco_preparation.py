@@ -9,6 +9,7 @@ it stopped.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from segood.data.images import image_size
 from segood.data.proxy_cache import ProxyCache
 from segood.data.proxy_filter import ProxyFilterReport, check_any_kept, filter_proxies
 from segood.errors import DataError, UsageError
-from segood.files import atomic_path, file_hash, write_json
+from segood.files import file_hash, write_bytes, write_image, write_json
 from segood.types import OOD
 
 
@@ -122,8 +123,7 @@ def prepare_coco(
         mask = object_mask(
             segmentations, image.height, image.width, name=f"{annotation_file}: {image.file_name}"
         )
-        with atomic_path(path) as temporary:
-            Image.fromarray(mask.astype(np.uint8) * OOD).save(temporary, optimize=False, compress_level=3)
+        write_image(path, Image.fromarray(mask.astype(np.uint8) * OOD), optimize=False, compress_level=3)
         written += 1
     report_file = place.index.with_name("filter_report.json")
     write_json(report_file, report.to_dict())
@@ -178,7 +178,7 @@ def draw_pixel_shares(
     # Matplotlib reads an unescaped `$` as mathematics
     names, values = [name.replace("$", r"\$") for name, _ in shares], [100 * share for _, share in shares]
     # a fixed salt and no date: the same report gives the same bytes
-    with rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none"}), atomic_path(path) as temporary:
+    with rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none"}):
         drawing = Figure(figsize=(max(4.0, 1.5 + 0.24 * len(shares)), 3.6), layout="constrained")
         axes = drawing.add_subplot()
         axes.bar(range(len(values)), values, color="#3b6fb6", width=0.75)
@@ -191,7 +191,11 @@ def draw_pixel_shares(
         axes.set_axisbelow(True)
         dates = {".svg": "Date", ".pdf": "CreationDate"}
         suffix = Path(path).suffix
-        drawing.savefig(temporary, dpi=150, metadata={dates[suffix]: None} if suffix in dates else None)
+        content = io.BytesIO()
+        drawing.savefig(
+            content, format=suffix[1:], dpi=150, metadata={dates[suffix]: None} if suffix in dates else None
+        )
+    write_bytes(path, content.getvalue())
 
 
 def _stands(path: Path, image: CocoImage) -> bool:

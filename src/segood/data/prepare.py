@@ -18,7 +18,7 @@ from segood.data.images import image_size, read_labels
 from segood.data.index import image_files
 from segood.data.splits import check_root
 from segood.errors import DataError
-from segood.files import atomic_path
+from segood.files import write_image
 from segood.progress import Progress
 
 _LABEL_IDS, _TRAIN_IDS = "_gtFine_labelIds", "_gtFine_labelTrainIds"
@@ -81,8 +81,7 @@ def prepare_cityscapes(root: str | Path, *, progress: Progress | None = None) ->
         write = not _is_valid(destination, source)
         if write:
             target = LABEL_ID_LOOKUP(read_labels(source), source)
-            with atomic_path(destination) as temporary:
-                Image.fromarray(target).save(temporary, format="PNG")
+            write_image(destination, Image.fromarray(target))
         tick()
         return write
 

@@ -39,7 +39,7 @@ from segood.deployment.sources import Rest, Source, as_source, import_opencv
 from segood.deployment.streaming import FrameResult, StreamSummary, check_deadline, stream
 from segood.deployment.tracking import Tracker
 from segood.errors import UsageError
-from segood.files import atomic_path
+from segood.files import write_image
 from segood.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -297,8 +297,7 @@ def _write(
     if overlay is not None or video is not None:
         picture = annotate(image, record, result.detection.labels)
         if overlay is not None:
-            with atomic_path(out / overlay) as temporary:
-                Image.fromarray(picture).save(temporary, quality=92, subsampling=0)
+            write_image(out / overlay, Image.fromarray(picture), quality=92, subsampling=0)
         if video is not None:
             video.write(picture)
     log.write(record)

@@ -156,15 +156,20 @@ class VideoSink:
         self._cv2 = import_opencv("video")
         self._size: tuple[int, int] | None = None  # width, height
         self._writer: Any = None
+        self._temporary = self.path
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> VideoSink:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if self._writer is not None:
-            self._writer.release()
-        self._stack.__exit__(kind, error, trace)
+        with self._stack:
+            if self._writer is not None:
+                self._writer.release()
+            if error is not None:
+                raise error
+            if self._writer is not None:
+                self._check_end()
 
     def write(self, picture: np.ndarray) -> None:
         """Append a picture, uint8 (H,W,3) RGB."""
@@ -172,8 +177,16 @@ class VideoSink:
             self._start(picture.shape[1] // 2 * 2 or 2, picture.shape[0] // 2 * 2 or 2)
         self._writer.write(self._cv2.cvtColor(self._fitted(picture), self._cv2.COLOR_RGB2BGR))
 
+    def _check_end(self) -> None:
+        """Look for the end, since OpenCV says nothing of a full disk and leaves out what follows."""
+        video = self._cv2.VideoCapture(str(self._temporary))
+        whole = video.isOpened()  # an MP4 without end cannot be
+        video.release()
+        if not whole or _lacks_bytes(self._temporary):
+            raise OutputError(f"cannot write {self.path}: it ends early; free space or permission?")
+
     def _start(self, width: int, height: int) -> None:
-        temporary = self._stack.enter_context(atomic_path(self.path))
+        temporary = self._temporary = self._stack.enter_context(atomic_path(self.path))
         code = self._cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
         self._size = (width, height)
         self._writer = self._cv2.VideoWriter(str(temporary), code, self._rate, self._size)
@@ -192,6 +205,19 @@ class VideoSink:
         canvas = Image.new("RGB", (width, height))
         canvas.paste(Image.fromarray(picture).resize(size), ((width - size[0]) // 2, (height - size[1]) // 2))
         return np.asarray(canvas)
+
+
+def _lacks_bytes(path: Path) -> bool:
+    """Return whether an AVI is shorter than its parts say; each states its length."""
+    end, length = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while end < length:
+            file.seek(end)
+            kind, size = file.read(4), int.from_bytes(file.read(4), "little")
+            if kind != b"RIFF":
+                return end > 0
+            end += 8 + size
+    return end > length
 
 
 def write_coco(records: str | Path, path: str | Path) -> int:

@@ -7,6 +7,7 @@ The file's attributes say what made it (see `export_scores`); readers of the ben
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError, one_line
 from segood.evaluation.describe import weights_hash
 from segood.evaluation.map_values import read_value
-from segood.files import atomic_path
+from segood.files import write_bytes
 from segood.models.observation import observe
 from segood.progress import Progress, no_progress
 from segood.scores import get_score
@@ -102,9 +103,11 @@ def write_score_map(path: str | Path, score: np.ndarray, made_by: Mapping[str, s
         score: (H,W), any floating point.
         made_by: attributes of the file.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    content = io.BytesIO()  # on a full disk HDF5 itself prints tracebacks
+    with h5py.File(content, "w") as file:
         file.create_dataset("value", data=score.astype(np.float16), compression="gzip", compression_opts=4)
         file.attrs.update(made_by or {})
+    write_bytes(path, content.getvalue())
 
 
 def read_score_map(path: str | Path) -> np.ndarray:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from segood.checks import check_choice
 from segood.errors import UsageError
-from segood.files import atomic_path
+from segood.files import write_image
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 
@@ -61,8 +61,7 @@ def save_picture(path: str | Path, image: np.ndarray, *, quality: int = 85) -> P
     """
     path = Path(path)
     check_choice("suffix", path.suffix.lower(), SUFFIXES)
-    with atomic_path(path) as temporary:
-        Image.fromarray(image).save(temporary, quality=quality)
+    write_image(path, Image.fromarray(image), quality=quality)
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segood.errors import UsageError
-from segood.files import atomic_path, write_text
+from segood.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,8 +89,9 @@ def write_figure(
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         for path, suffix in zip(paths, FORMATS, strict=True):
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, dpi=200, metadata=_METADATA[suffix])
+            content = io.BytesIO()
+            figure.savefig(content, format=suffix, dpi=200, metadata=_METADATA[suffix])
+            write_bytes(path, content.getvalue())
     return [*paths, write_numbers(stem.with_name(f"{name}.csv"), numbers)]
 
 

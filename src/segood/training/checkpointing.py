@@ -32,7 +32,12 @@ class AtomicCheckpoints(TorchCheckpointIO):
             OutputError: it cannot be written; an older one stays as it was.
         """
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as handle:
-            torch.save(checkpoint, handle)
+            try:
+                torch.save(checkpoint, handle)
+            except RuntimeError as error:  # PyTorch hides what the system has said
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
     def load_checkpoint(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read a checkpoint.

@@ -16,7 +16,7 @@ from PIL import Image
 from segood.data.synthetic.families import PROXY_FAMILIES
 from segood.data.synthetic.proxies import STREET_CATEGORIES, Instance, ProxyScene, compose_proxy
 from segood.data.synthetic.street_layouts import FrameKey
-from segood.files import atomic_path, write_json
+from segood.files import write_image, write_json
 
 MAX_INSTANCES = 100
 ANNOTATIONS = "annotations/instances_train2017.json"
@@ -41,8 +41,7 @@ def write_proxy(root: Path, key: FrameKey) -> tuple[str, dict[str, Any], list[di
     image_id = key.index + 1
     name = f"train2017/{image_id:012d}.jpg"
     if not (root / name).is_file():
-        with atomic_path(root / name) as temporary:
-            Image.fromarray(scene.image).save(temporary, quality=92)
+        write_image(root / name, Image.fromarray(scene.image), quality=92)
     height, width = scene.image.shape[:2]
     image = {"id": image_id, "file_name": Path(name).name, "height": height, "width": width, "license": 1}
     annotations = [

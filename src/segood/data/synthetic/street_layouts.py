@@ -16,7 +16,7 @@ from PIL import Image
 from segood.data.synthetic import labels as ids
 from segood.data.synthetic.obstacles import obstacle_items, overlay_items
 from segood.data.synthetic.scene import compose_scene
-from segood.files import atomic_path
+from segood.files import write_image
 from segood.types import IGNORE, IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 
 TRAIN_CITIES = ("ahornstadt", "birkenau", "eichenfeld", "fichtenberg", "lindenhof", "ulmental")
@@ -105,5 +105,4 @@ def _all_exist(root: Path, names: list[str]) -> bool:
 
 def save_png(path: Path, array: np.ndarray) -> None:
     """Write uint8 (H,W) or (H,W,3) as PNG, atomically."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(array).save(temporary, compress_level=1)
+    write_image(path, Image.fromarray(array), compress_level=1)
