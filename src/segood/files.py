@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,13 +57,33 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove what processes left that were killed while they wrote with `atomic_path`; not in subfolders.
+def is_unfinished(path: Path) -> bool:
+    """Return whether a file has the temporary name of `atomic_path`.
+
+    Example:
+        >>> is_unfinished(Path("a/.b.0123abcd.part.json")), is_unfinished(Path(".b.part.json"))
+        (True, False)
+    """
+    return re.fullmatch(r"\..*\.[0-9a-f]{8}\.part(\.[^.]*)?", path.name, re.S) is not None
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote with `atomic_path`.
 
     Nobody else may be writing there.
+
+    Args:
+        path: a folder, for all in it and its subfolders; or a file that they were about to write.
     """
-    for left in folder.glob(".*.part*") if folder.is_dir() else ():
-        left.unlink(missing_ok=True)
+    if path.is_dir():
+        found = path.rglob(".*.part*")
+    else:
+        name = f".{glob.escape(path.stem)}.????????.part{glob.escape(path.suffix)}"
+        found = path.parent.glob(name)
+    for left in list(found):
+        if is_unfinished(left):
+            with contextlib.suppress(OSError):
+                left.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

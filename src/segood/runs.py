@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from segood.documents import read_yaml
 from segood.errors import DataError, OutputError, UsageError
-from segood.files import write_json, write_text
+from segood.files import is_unfinished, remove_unfinished, write_json, write_text
 
 LOCK = ".lock"
 CONFIG = "config.yaml"
@@ -62,7 +62,8 @@ def claim_run(
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; the output must be a folder")
-    names = sorted(p.name for p in path.iterdir() if p.name != LOCK) if path.exists() else []
+    entries = path.iterdir() if path.exists() else ()
+    names = sorted(p.name for p in entries if p.name != LOCK and not is_unfinished(p))
     holds = names[0] if names else None
     if holds and not resume:
         what = "already holds another run" if (path / CONFIG).exists() else f"is not empty (it holds {holds})"
@@ -75,7 +76,8 @@ def claim_run(
 def locked(path: Path) -> Iterator[None]:
     """Keep a folder to this process; the system lets go of it however the process ends.
 
-    A folder that does not exist is made, and removed again where nothing was written.
+    A folder that does not exist is made, and removed again where nothing was written. Unfinished files of
+    processes that were killed are removed.
 
     Raises:
         UsageError: another process holds it.
@@ -84,6 +86,7 @@ def locked(path: Path) -> Iterator[None]:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; the output must be a folder")
     lock = FileLock(path / LOCK, blocking=False)
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -96,6 +99,8 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"cannot write to {path}: {error.strerror or error}; permission?") from error
     try:
+        if lock.is_locked:
+            remove_unfinished(path)
         yield
     finally:
         if lock.is_locked:
@@ -103,7 +108,8 @@ def locked(path: Path) -> Iterator[None]:
                 (path / LOCK).unlink(missing_ok=True)
             lock.release()
         with contextlib.suppress(OSError):
-            path.rmdir()  # fails where something was written
+            for folder in (path, *made):
+                folder.rmdir()  # fails where something was written
 
 
 def command_line() -> str:

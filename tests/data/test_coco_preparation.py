@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from segood.data.coco import CocoProxies, prepare_coco
-from segood.errors import DataError, OutputError, UsageError
+from segood.errors import DataError, UsageError
 
 
 def write_coco(root: Path, *, side: int = 40, count: int = 4) -> Path:
@@ -105,7 +105,7 @@ def test_damaged_caches(tmp_path: Path) -> None:
 def test_cache_that_cannot_be_written(tmp_path: Path) -> None:
     root = write_coco(tmp_path / "coco")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(UsageError, match="file is a file; the output must be a folder"):
         prepare(root, tmp_path / "file")
 
 

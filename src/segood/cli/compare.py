@@ -46,14 +46,16 @@ def run(arguments: Namespace) -> None:
         write_comparison_figures,
         write_comparison_tables,
     )
+    from segood.runs import locked
 
     if arguments.out is None:
         raise UsageError("`--out` is missing: the folder for tables, figures and everything they rest on")
     config = ComparisonConfig(**{name: arguments[name] for name in ComparisonConfig.__dataclass_fields__})
     out = Path(arguments.out)
     results = compare(config, out, data_root=arguments.data_root or ".", progress=progress_bar)
-    tables, figures = write_comparison_tables(results, out), write_comparison_figures(out)
-    page = build_comparison_report(out)
+    with locked(out):
+        tables, figures = write_comparison_tables(results, out), write_comparison_figures(out)
+        page = build_comparison_report(out)
     if arguments.json:
         say_json(dataclasses.asdict(results))
     else:

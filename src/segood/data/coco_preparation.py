@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from segood import runs
 from segood.data.coco_annotations import CocoImage, read_coco_annotations
 from segood.data.coco_layout import check_images_exist, check_stated_size, locate_coco
 from segood.data.coco_masks import object_mask
@@ -89,7 +90,8 @@ def prepare_coco(
 
     Raises:
         DataError: faulty data set (see `CocoProxies`); masks written before stay for the next run.
-        UsageError: no such split, preset or category; matplotlib or pycocotools missing.
+        UsageError: no such split, preset or category; matplotlib or pycocotools missing; another process
+            writes to the cache.
         OutputError: the cache cannot be written.
 
     Example:
@@ -113,24 +115,25 @@ def prepare_coco(
     place = ProxyCache.locate(
         cache, split, file_hash(annotation_file), report.preset, report.excluded, min_side
     )
-    written = 0
-    for image in tqdm(images, desc="object masks", unit="image", disable=not progress):
-        path = place.mask_path(image.file_name)
-        if _stands(path, image):
-            continue
-        check_stated_size(frames / image.file_name, image_size(frames / image.file_name), image)
-        segmentations = [one.segmentation for one in annotations.instances.get(image.id, [])]
-        mask = object_mask(
-            segmentations, image.height, image.width, name=f"{annotation_file}: {image.file_name}"
-        )
-        write_image(path, Image.fromarray(mask.astype(np.uint8) * OOD), optimize=False, compress_level=3)
-        written += 1
-    report_file = place.index.with_name("filter_report.json")
-    write_json(report_file, report.to_dict())
-    drawing = place.index.with_name("pixel_frequency.svg") if figure else None
-    if drawing is not None:
-        draw_pixel_frequency(report, drawing)
-    place.write_index(images, report)
+    with runs.locked(Path(cache).expanduser()):
+        written = 0
+        for image in tqdm(images, desc="object masks", unit="image", disable=not progress):
+            path = place.mask_path(image.file_name)
+            if _stands(path, image):
+                continue
+            check_stated_size(frames / image.file_name, image_size(frames / image.file_name), image)
+            segmentations = [one.segmentation for one in annotations.instances.get(image.id, [])]
+            mask = object_mask(
+                segmentations, image.height, image.width, name=f"{annotation_file}: {image.file_name}"
+            )
+            write_image(path, Image.fromarray(mask.astype(np.uint8) * OOD), optimize=False, compress_level=3)
+            written += 1
+        report_file = place.index.with_name("filter_report.json")
+        write_json(report_file, report.to_dict())
+        drawing = place.index.with_name("pixel_frequency.svg") if figure else None
+        if drawing is not None:
+            draw_pixel_frequency(report, drawing)
+        place.write_index(images, report)
     return PreparedProxies(
         place.masks, place.index, report_file, drawing, written, len(images) - written, report
     )

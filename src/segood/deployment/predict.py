@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from segood import runs
 from segood.checks import check_choice
 from segood.deployment.annotate import annotate
 from segood.deployment.frame_checks import FrameChecks, StreamGuard
@@ -39,7 +40,7 @@ from segood.deployment.sources import Rest, Source, as_source, import_opencv
 from segood.deployment.streaming import FrameResult, StreamSummary, check_deadline, stream
 from segood.deployment.tracking import Tracker
 from segood.errors import UsageError
-from segood.files import write_image
+from segood.files import remove_unfinished, write_image
 from segood.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def predict_frames(
 
     Raises:
         UsageError: `out` holds something else; it was made from other frames or by another monitor; an
-            option breaks its rule, or needs OpenCV where there is none.
+            option breaks its rule, or needs OpenCV where there is none; another process writes to `out`.
         DataError: `frames.jsonl` is damaged, or the camera delivers no more.
         OutputError: a file cannot be written.
         KeyboardInterrupt: of the user, after everything was closed well; a camera then ends normally.
@@ -139,40 +140,43 @@ def predict_frames(
         StreamSummary(),
         OverlayNames(),
     )
-    _check_video(options, source, out, resume)
-    known = claim(out, settings, resume)
-    report = Report(
-        out / SUMMARY, settings, options.video, state.summary, state.tracker, clock, Watched.of(monitor)
-    )
-    if not known:
-        report.write(complete=False)  # from here on the folder is known as ours
-    with _video(options, source) as video, FrameLog(out / FRAMES) as log:
-        state.replay(log, source, video)
-        rest, complete = Rest(source, log.count), False
-        tick = progress("predict", rest.length or 0)
-        try:
-            report.write(complete=False)
-            for result in stream(
-                monitor,
-                rest,
-                checks=state.guard,
-                tracker=state.tracker,
-                deadline=options.deadline,
-                clock=clock,
-            ):
-                _write(result, out, options.overlays, state.names, log, video)
-                report.count(result)
-                tick()
-            complete = True
-        except KeyboardInterrupt:
-            if not source.live:
-                raise
-            complete = True  # a camera has no other end
-        finally:
-            values = report.write(complete=complete)
-    if options.coco:
-        write_coco(out / FRAMES, out / COCO)
-    return values
+    with runs.locked(out):
+        _check_video(options, source, out, resume)
+        known = claim(out, settings, resume)
+        report = Report(
+            out / SUMMARY, settings, options.video, state.summary, state.tracker, clock, Watched.of(monitor)
+        )
+        if not known:
+            report.write(complete=False)  # from here on the folder is known as ours
+        elif options.video is not None:
+            remove_unfinished(Path(options.video))
+        with _video(options, source) as video, FrameLog(out / FRAMES) as log:
+            state.replay(log, source, video)
+            rest, complete = Rest(source, log.count), False
+            tick = progress("predict", rest.length or 0)
+            try:
+                report.write(complete=False)
+                for result in stream(
+                    monitor,
+                    rest,
+                    checks=state.guard,
+                    tracker=state.tracker,
+                    deadline=options.deadline,
+                    clock=clock,
+                ):
+                    _write(result, out, options.overlays, state.names, log, video)
+                    report.count(result)
+                    tick()
+                complete = True
+            except KeyboardInterrupt:
+                if not source.live:
+                    raise
+                complete = True  # a camera has no other end
+            finally:
+                values = report.write(complete=complete)
+        if options.coco:
+            write_coco(out / FRAMES, out / COCO)
+        return values
 
 
 def parse_track(text: str | None) -> tuple[int | None, int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from segood import runs
 from segood.deployment.drift import DriftWatch
 from segood.errors import UsageError
-from segood.files import remove_unfinished, write_json
+from segood.files import write_json
 
 if TYPE_CHECKING:
     from segood.deployment.streaming import FrameResult, StreamSummary
@@ -55,8 +55,6 @@ def claim(out: Path, settings: Mapping[str, Any], resume: bool) -> bool:
             f"output folder {out} was made with another {' and '.join(changed)}; "
             "give the same again, or choose another --out"
         )
-    for folder in (out, out / OVERLAYS):
-        remove_unfinished(folder)
     return True
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from segood import runs
 from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError, one_line
 from segood.evaluation.describe import weights_hash
@@ -57,7 +58,8 @@ def export_scores(
 
     Raises:
         UsageError: a file that exists was made by another network, score or size, or does not say by
-            which; none is written then. Or the score cannot be had of the network, or needs fitting.
+            which; none is written then. Or the score cannot be had of the network, or needs fitting, or
+            another process writes there.
         DataError: a file that exists is no score map.
     """
     compute = get_score(score)
@@ -70,14 +72,15 @@ def export_scores(
         "resolution": "frame" if dataset.resize is None else dataset.resolution,
     }
     paths = [folder / f"{record.sample_id}.hdf5" for record in dataset.records]
-    for path in paths:
-        _check_same_maker(path, made_by)
-    tick = progress(f"{dataset.title}: {compute.title}", len(dataset))
-    for index, path in enumerate(paths):
-        if not path.exists():
-            seen = observe(model, dataset[index].image, scores=[compute])
-            write_score_map(path, compute.of(seen).cpu().numpy(), made_by)
-        tick()
+    with runs.locked(folder):
+        for path in paths:
+            _check_same_maker(path, made_by)
+        tick = progress(f"{dataset.title}: {compute.title}", len(dataset))
+        for index, path in enumerate(paths):
+            if not path.exists():
+                seen = observe(model, dataset[index].image, scores=[compute])
+                write_score_map(path, compute.of(seen).cpu().numpy(), made_by)
+            tick()
     return folder
 
 

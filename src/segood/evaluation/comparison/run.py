@@ -63,13 +63,18 @@ def compare(
         All numbers; a method that cannot be used somewhere has its reason there.
 
     Raises:
-        UsageError: a value breaks its rule, `out` holds something else, labels that do not fit a network.
+        UsageError: a value breaks its rule, `out` holds something else, labels that do not fit a network,
+            another process writes to `out`.
         DataError: a data set is not what it has to be.
         OutputError: the disk is full or not writable.
     """
     config.check()
-    session = Session.open(config, out, data_root)
-    out = session.out
+    with runs.locked(Path(out)):
+        return _compare(Session.open(config, out, data_root), progress)
+
+
+def _compare(session: Session, progress: Progress) -> ComparisonResults:
+    config, out = session.config, session.out
     stored = {**dataclasses.asdict(config), "data_root": str(session.root)}
     runs.write_description(out, stored)
     if session.validation is not None:
