@@ -1,7 +1,8 @@
 """Faults of the machine, put in on purpose, and what may be left after one.
 
-In: a verb's arguments. Out: what `segood` said and its exit code; full, read-only and vanished drives, another
-user, a clock that jumps; checks that a message is one good line, and that all files in a folder are whole.
+In: a verb's arguments. Out: what `segood` said and its exit code; full, read-only and vanished drives,
+another user, a clock that jumps; checks that a message is one good line, and that all files in a folder are
+whole.
 """
 
 from __future__ import annotations
@@ -36,9 +37,8 @@ from segood.cli import main
 
 BAD = ("Traceback", "bug in segood", "Exception ignored", "Exception in thread", "#000:", "terminate called")
 VOLATILE = {
-    "created", "command", "seconds", "milliseconds", "this_call", "packages", "run", "name", "data_root", "root",
-    "seconds_per_frame", "milliseconds_per_frame", "ms_per_frame", "latency", "latency_ms", "latency_seconds",
-    "environment", "config", "video",
+    "created", "command", "seconds", "milliseconds", "this_call", "packages", "run", "name", "data_root",
+    "root", "latency", "latency_ms", "environment", "config", "video",
 }  # fmt: skip
 """What differs between two undisturbed runs, or tells where they lie."""
 
@@ -223,7 +223,7 @@ def _install() -> None:
 
 def _name_of(file: int) -> str | None:
     try:
-        return os.readlink(f"/proc/self/fd/{file}")
+        return str(Path(f"/proc/self/fd/{file}").readlink())
     except OSError:
         return None
 
@@ -252,7 +252,9 @@ def check_whole(folder: Path) -> int:
 
 def facts(folder: Path) -> dict[str, str]:
     """Return what files in a folder say, without times and places, by their names."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "filler"]
+    files = [
+        p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "filler" and "logs" not in p.parts
+    ]
     found = {str(path.relative_to(folder)): _facts(path) for path in files}
     return {name: digest for name, digest in found.items() if digest is not None}
 
@@ -289,8 +291,8 @@ def _facts(path: Path) -> str | None:
         from segood.deployment.bundle import Bundle
 
         parts = Bundle.read(path).parts
-        return _digest({name: hashlib.sha256(parts[name]).hexdigest() for name in ("network.onnx", "meta.json")
-                        if name in parts})  # fmt: skip
+        lasting = [name for name in ("network.onnx", "meta.json") if name in parts]
+        return _digest({name: hashlib.sha256(parts[name]).hexdigest() for name in lasting})
     if kind == ".html":
         assert path.read_text().rstrip().endswith("</html>"), path
         return None

@@ -1,7 +1,7 @@
 """One small job per verb: where its input comes from, how it is called, what it leaves.
 
-In: a folder for the input and one for the output, which may lie on other drives. Out: `Job`s, and the facts of
-an undisturbed run of each.
+In: a folder for the input and one for the output, which may lie on other drives. Out: `Job`s, and the facts
+of an undisturbed run of each.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ gallery_frames: 1
 num_draws: 20
 """
 WORLD = {
-    "size": (128, 128), "num_train": 6, "num_val": 1, "num_proxies": 6, "num_lost_and_found": 1, "num_fishyscapes": 3,
+    "size": (128, 128),
+    "num_train": 6, "num_val": 1, "num_proxies": 6, "num_lost_and_found": 1, "num_fishyscapes": 3,
 }  # fmt: skip
 
 
@@ -62,15 +63,12 @@ class Job:
         argv: arguments for folders of input and output.
         again: what is added to the same command after a fault.
         before: what lies in the output folder first: a name in the input folder, and the name there.
-        writes_input: whether the output lies among the input.
-        fresh: whether a failed first call leaves an output folder that the same command accepts.
     """
 
     name: str
     argv: Callable[[Path, Path], tuple[object, ...]]
     again: tuple[str, ...] = ()
     before: tuple[tuple[str, str], ...] = ()
-    writes_input: bool = False
 
     def prepare(self, data: Path, out: Path) -> None:
         """Put into the output folder what the verb works on."""
@@ -86,59 +84,68 @@ def _static(data: Path) -> tuple[object, ...]:
     return ("--dataset.name", "fishyscapes_static", "--dataset.root", data / "fishyscapes")
 
 
-JOBS = {
-    job.name: job
-    for job in (
-        Job(
-            "train",
-            lambda data, out: (
-                "train", "--config", data / "train.yaml", "--data_root", data, "--out", out / "run",
-            ),
-            again=("--resume",),
+_JOBS = (
+    Job(
+        "train",
+        lambda data, out: (
+            *("train", "--config", data / "train.yaml"),
+            *("--data_root", data, "--out", out / "run"),
         ),
-        Job(
-            "evaluate",
-            lambda data, out: ("evaluate", out / "run", "--data_root", data),
-            before=(("trained", "run"),),
+        again=("--resume",),
+    ),
+    Job(
+        "evaluate",
+        lambda data, out: ("evaluate", out / "run", "--data_root", data),
+        before=(("trained", "run"),),
+    ),
+    Job("meta", lambda data, out: ("meta", out / "run"), before=(("evaluated", "run"),)),
+    Job(
+        "calibrate",
+        lambda data, out: (
+            *("calibrate", out / "run", *_static(data)),
+            *("--target", "pixel_fpr", "--alpha", "0.4"),
         ),
-        Job("meta", lambda data, out: ("meta", out / "run"), before=(("evaluated", "run"),)),
-        Job(
-            "calibrate",
-            lambda data, out: (
-                "calibrate", out / "run", *_static(data), "--target", "pixel_fpr", "--alpha", "0.4",
-            ),
-            before=(("evaluated", "run"),),
+        before=(("evaluated", "run"),),
+    ),
+    Job("report", lambda data, out: ("report", out / "run"), before=(("evaluated", "run"),)),
+    Job("figures", lambda data, out: ("report", out / "run", "--figures"), before=(("evaluated", "run"),)),
+    Job("score", lambda data, out: ("score", *_model(data), *_static(data), "--out", out / "scores")),
+    Job(
+        "compare",
+        lambda data, out: (
+            *("compare", "--config", data / "compare.yaml"),
+            *("--data_root", data, "--out", out / "compared"),
         ),
-        Job("report", lambda data, out: ("report", out / "run"), before=(("evaluated", "run"),)),
-        Job("figures", lambda data, out: ("report", out / "run", "--figures"), before=(("evaluated", "run"),)),
-        Job("score", lambda data, out: ("score", *_model(data), *_static(data), "--out", out / "scores")),
-        Job(
-            "compare",
-            lambda data, out: (
-                "compare", "--config", data / "compare.yaml", "--data_root", data, "--out", out / "compared",
-            ),
+    ),
+    Job(
+        "predict",
+        lambda data, out: (
+            *("predict", data / "fishyscapes/images", *_model(data), "--threshold", "0.9"),
+            *("--out", out / "found", "--video", out / "found.avi", "--coco", "true"),
         ),
-        Job(
-            "predict",
-            lambda data, out: (
-                "predict", data / "fishyscapes/images", *_model(data), "--threshold", "0.9", "--out", out / "found",
-                "--video", out / "found.avi", "--coco", "true",
-            ),
-            again=("--resume",),
+        again=("--resume",),
+    ),
+    Job(
+        "export",
+        lambda data, out: (
+            *("export", data / "evaluated", "--out", out / "monitor.segood"),
+            *("--images", data / "fishyscapes/images", "--num_frames", "1", "--allow_unfiltered", "true"),
         ),
-        Job("export", lambda data, out: ("export", data / "evaluated", "--out", out / "monitor.segood",
-                                         "--images", data / "fishyscapes/images",
-                                         "--num_frames", "1", "--allow_unfiltered", "true")),  # fmt: skip
-        Job("cityscapes", lambda data, out: ("data", "prepare", "cityscapes", out / "city"),
-            before=(("bare", "city"),)),  # fmt: skip
-        Job(
-            "coco",
-            lambda data, out: (
-                "data", "prepare", "coco", data / "coco", "--cache", out / "masks", "--min_side", "100",
-            ),
+    ),
+    Job(
+        "cityscapes",
+        lambda data, out: ("data", "prepare", "cityscapes", out / "city"),
+        before=(("bare", "city"),),
+    ),
+    Job(
+        "coco",
+        lambda data, out: (
+            *("data", "prepare", "coco", data / "coco"),
+            *("--cache", out / "masks", "--min_side", "100"),
         ),
-    )
-}  # fmt: skip
+    ),
+)
+JOBS = {job.name: job for job in _JOBS}
 
 
 def build_input(folder: Path) -> None:

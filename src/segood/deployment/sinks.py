@@ -179,16 +179,19 @@ class VideoSink:
 
     def _check_end(self) -> None:
         """Look for the end, since OpenCV says nothing of a full disk and leaves out what follows."""
-        video = self._cv2.VideoCapture(str(self._temporary))
-        whole = video.isOpened()  # an MP4 without end cannot be
-        video.release()
-        if not whole or _lacks_bytes(self._temporary):
+        whole = not _lacks_bytes(self._temporary)
+        if whole:
+            video = self._cv2.VideoCapture(str(self._temporary))
+            whole = video.isOpened()  # an MP4 without end cannot be
+            video.release()
+        if not whole:
             raise OutputError(f"cannot write {self.path}: it ends early; free space or permission?")
 
     def _start(self, width: int, height: int) -> None:
         temporary = self._temporary = self._stack.enter_context(atomic_path(self.path))
         code = self._cv2.VideoWriter_fourcc(*CODECS[self.path.suffix.lower()])
         self._size = (width, height)
+        temporary.touch()  # the system says why it cannot, OpenCV does not
         self._writer = self._cv2.VideoWriter(str(temporary), code, self._rate, self._size)
         if not self._writer.isOpened():
             raise OutputError(

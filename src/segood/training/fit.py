@@ -122,7 +122,9 @@ def _named_failures(out: Path) -> Iterator[None]:
             raise type(error)(text.strip().splitlines()[-1].split(": ", 1)[-1]) from None
         raise
     except OSError as error:
-        raise OutputError(f"training in {out} stopped: {error.strerror or error}; {goes_on}") from error
+        where = f"{error.filename}: " if error.filename else ""
+        what = f"{where}{error.strerror or error}; free space or permission?"
+        raise OutputError(f"training in {out} stopped: {what} {goes_on}") from error
     except RuntimeError as error:
         if "DataLoader worker" in str(error):
             raise SegoodError(

@@ -7,8 +7,10 @@ Pixels are counted in fixed bins as frames pass, so memory does not grow with th
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -25,6 +27,26 @@ NUM_BINS = 100
 PICTURE_WIDTH = 512
 """Columns of each of the two halves of a picture; smaller frames keep their size."""
 _QUALITY = 90
+_WRITER = "_AsyncWriterThread"
+
+
+@contextlib.contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Let TensorBoard's writing thread fail without a traceback: the next write raises the same."""
+    before = threading.excepthook
+
+    def tell(failed: threading.ExceptHookArgs) -> None:
+        if type(failed.thread).__name__ != _WRITER or not isinstance(failed.exc_value, OSError):
+            before(failed)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if type(thread).__name__ == _WRITER and getattr(thread, "exception", None):
+                thread.join()  # it is about to end, and to tell
+        threading.excepthook = before
 
 
 class TensorBoardLog(lightning.Callback):

@@ -24,7 +24,7 @@ from segood.training.checkpointing import AtomicCheckpoints, StepCheckpoints
 from segood.training.config import TrainConfig
 from segood.training.sharding import NAME as FSDP
 from segood.training.sharding import ShardedStrategy
-from segood.training.tensorboard_log import TensorBoardLog
+from segood.training.tensorboard_log import TensorBoardLog, quiet_writer
 
 LAST = f"{runs.CHECKPOINTS}/last.ckpt"
 
@@ -106,7 +106,7 @@ def quiet_engine() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        with quiet_writer(), contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
             for hint in (
                 "does not have many workers",
                 "Total length of `list` across ranks is zero",  # nothing to validate on
