@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from segood.errors import DataError, one_line
+from segood.errors import DataError, one_line, system_says
 
 MOST_BYTES = 2**18
 """Of a file; PyYAML takes seconds for so many."""
@@ -43,7 +43,7 @@ def read_yaml(path: str | Path) -> Any:
             )
         return _loaded(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        raise DataError(f"{path} cannot be read ({system_says(error)})") from error
     except yaml.YAMLError as error:
         raise DataError(f"{path} is not YAML: {one_line(error)}") from error
     # text that is not UTF-8, a date with a month 13, an integer of thousands of digits

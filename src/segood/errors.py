@@ -4,6 +4,8 @@ Everything a user can cause ends in a `SegoodError`; the command line prints its
 leaves with its `exit_code`. Any other exception is a bug in segood.
 """
 
+import errno
+
 LONGEST = 1000
 """Characters of the longest line; of longer ones the middle is left out."""
 
@@ -16,6 +18,44 @@ def one_line(error: BaseException, most: int = 160) -> str:
         'no such operator'
     """
     return " ".join(str(error).split())[:most]
+
+
+_GONE = {
+    getattr(errno, name, None)
+    for name in (
+        *("EIO", "ESTALE", "ETIMEDOUT", "ENXIO", "ENODEV", "ENOTCONN", "EREMOTEIO", "ENOLINK"),
+        *("EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ECONNRESET", "ECONNABORTED"),
+    )
+} - {None}
+
+
+def drive_is_gone(error: BaseException | None) -> bool:
+    """Return whether the system says that a drive does not answer, rather than that a file is bad.
+
+    Example:
+        >>> drive_is_gone(OSError(errno.EIO, "")), drive_is_gone(FileNotFoundError(errno.ENOENT, ""))
+        (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in _GONE
+
+
+def system_says(error: OSError, remedy: str = "") -> str:
+    """Return what the system says of a file, with the remedy.
+
+    Args:
+        error: its error.
+        remedy: where a drive is gone there is a better one.
+
+    Example:
+        >>> system_says(OSError(errno.EIO, "Input/output error"))
+        'Input/output error; is its drive still there? then repeat the command'
+    """
+    said = error.strerror or str(error)
+    if error.args and isinstance(error.args[0], list):  # shutil's, one entry per file
+        said = str(error.args[0][0][-1])
+    if drive_is_gone(error):
+        remedy = "is its drive still there? then repeat the command"
+    return f"{said}; {remedy}" if remedy else said
 
 
 class SegoodError(Exception):

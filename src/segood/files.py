@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segood.errors import DataError, OutputError
+from segood.errors import DataError, OutputError, system_says
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,7 +50,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; free space or permission?"
+            f"cannot write {path}: {system_says(error, 'free space or permission?')}"
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -24,7 +24,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from segood.documents import read_yaml
-from segood.errors import DataError, OutputError, UsageError
+from segood.errors import DataError, OutputError, UsageError, system_says
 from segood.files import is_unfinished, remove_unfinished, write_json, write_text
 
 LOCK = ".lock"
@@ -97,7 +97,7 @@ def locked(path: Path) -> Iterator[None]:
     except NotImplementedError:  # a network drive without locks: better unprotected than not at all
         pass
     except OSError as error:
-        raise OutputError(f"cannot write to {path}: {error.strerror or error}; permission?") from error
+        raise OutputError(f"cannot write to {path}: {system_says(error, 'permission?')}") from error
     try:
         if lock.is_locked:
             remove_unfinished(path)

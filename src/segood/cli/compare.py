@@ -63,6 +63,10 @@ def run(arguments: Namespace) -> None:
         say(f"\ntables: {', '.join(map(str, tables))}")
         say(f"figures: {len(figures)} files in {out / 'figures'}")
         say(f"report: {page}")
+    for dataset in results.datasets:
+        why = [row.undefined for row in results.rows if row.dataset == dataset.info.key]
+        if why and all(why):
+            raise DataError(f"nothing could be measured on {dataset.info.key}: {why[0]}")
 
 
 def _verify(arguments: Namespace) -> None:

@@ -23,11 +23,19 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from segood.cli.config_files import check_config_file, given_files
-from segood.errors import SegoodError, UsageError
+from segood.errors import SegoodError, UsageError, system_says
 from segood.lazy import explain_missing
 
 COMPARISONS = "compare_"
 """What the names of shipped configurations for `segood compare` begin with."""
+
+
+_NO_MEMORY = (
+    "the system has no memory left; give smaller images, a smaller batch_size or num_workers, "
+    "or fewer processes, then repeat the command"
+)
+# what PyTorch, OpenCV and Python's threads say instead of MemoryError
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "can't start new thread")
 
 
 class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -97,12 +105,16 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
         return _fail("interrupted; finished work is kept", 1, debug)
     except BrokenPipeError:
         return 0  # the reader (head, less) has seen enough
+    except MemoryError:
+        return _fail(_NO_MEMORY, 1, debug)
     except OSError as error:
-        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1, debug)
+        return _fail(f"{error.filename or 'system'}: {system_says(error)}", 1, debug)
     except ModuleNotFoundError as error:
         told = explain_missing(f"segood {verb.__name__.rpartition('.')[2]}", error)
         return _fail(told or f"this is a bug in segood, please report it: {error}", 1, debug)
     except Exception as error:
+        if any(words in str(error) for words in _OUT_OF_MEMORY):
+            return _fail(_NO_MEMORY, 1, debug)
         what = f"{type(error).__name__}: {error}"
         return _fail(
             f"this is a bug in segood, please report it with the output of --debug: {what}", 1, debug

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from segood.data.coco_json import JsonRuleError, decode_streaming
 from segood.data.coco_masks import Polygons, RunLengths, decode_counts
-from segood.errors import DataError
+from segood.errors import DataError, system_says
 
 # the largest side that a JPEG file can state
 MAX_SIDE = 65_535
@@ -90,7 +90,9 @@ def read_coco_annotations(path: str | Path) -> CocoAnnotations:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({system_says(error)})") from error
+    except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: cannot be read as UTF-8 text ({error}); restore the original file"
         ) from error

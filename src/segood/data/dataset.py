@@ -21,7 +21,7 @@ from segood.data.index import LayoutIndex, check_paired
 from segood.data.label_spaces import LabelSpace
 from segood.data.lookup import LabelLookup
 from segood.data.sample import Record, Sample
-from segood.errors import DataError, UsageError
+from segood.errors import DataError, UsageError, system_says
 
 Role = Literal["closed_set", "ood", "proxy"]
 
@@ -299,7 +299,7 @@ def record_fingerprint(record: Record) -> tuple[int, str]:
         label = "-" if record.label is None else hashlib.sha256(record.label.read_bytes()).hexdigest()
         return record.image.stat().st_size, label
     except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}; every frame must be readable") from error
+        raise DataError(f"{error.filename}: {system_says(error, 'every frame must be readable')}") from error
 
 
 def combine_hashes(parts: Sequence[tuple[str, int, str]]) -> str:

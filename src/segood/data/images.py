@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from segood.errors import DataError
+from segood.errors import DataError, system_says
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Suffixes of files taken for images, compared in lower case."""
@@ -257,8 +257,10 @@ def _unreadable(path: str | Path, error: BaseException) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file (or a link that leads nowhere)")
     if isinstance(error, OSError) and error.strerror:
-        return DataError(f"{path}: {error.strerror}")
+        return DataError(f"{path}: {system_says(error)}")
     if isinstance(error, _BOMBS):
         return DataError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels; scale it down")
+    if isinstance(error, MemoryError):
+        return DataError(f"{path}: decoding it needs more memory than there is")
     reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(f"{path}: damaged or truncated image ({reason}); fetch or export it again")

@@ -19,7 +19,7 @@ from PIL import Image
 from segood.checks import check_choice
 from segood.deployment.frame_record import VERSION, check_record
 from segood.deployment.sources import import_opencv
-from segood.errors import DataError, OutputError
+from segood.errors import DataError, OutputError, system_says
 from segood.files import atomic_path
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
@@ -83,7 +83,7 @@ class FrameLog:
             yield
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.path}: {error.strerror or error}; free space or permission?"
+                f"cannot write {self.path}: {system_says(error, 'free space or permission?')}"
             ) from error
 
 

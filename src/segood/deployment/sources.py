@@ -8,6 +8,7 @@ Videos and cameras need OpenCV; images and iterables do not.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 from segood.data.images import IMAGE_SUFFIXES, read_image
 from segood.data.index import natural_key
 from segood.deployment.frame_checks import check_frame
-from segood.errors import DataError, UsageError
+from segood.errors import DataError, UsageError, drive_is_gone, system_says
 
 if TYPE_CHECKING:
     from segood.deployment.detection import NoVerdictReason
@@ -96,6 +97,8 @@ class ImageFiles:
             try:
                 yield Frame(index, str(path), read_image(path))
             except DataError as error:
+                if drive_is_gone(error.__cause__) or not _has_files(path.parent):
+                    raise DataError(f"{error}; --resume goes on with this frame") from error
                 yield Frame(index, str(path), None, problem=str(error))
 
     def name_of(self, index: int) -> str:
@@ -156,11 +159,21 @@ class VideoFile:
         finally:
             capture.release()
         if self.length is not None and start <= index < self.length - 1:
+            self._check_drive()
             problem = (
                 f"{self.path}: {self.length - index} of {self.length} frames cannot be decoded; "
                 "the video is damaged or ends early"
             )
             yield Frame(index, self.name_of(index), None, problem=problem)
+
+    def _check_drive(self) -> None:
+        """Raise where the file cannot be read any more; OpenCV does not tell that from a damaged video."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                file.read(1)
+        except OSError as error:
+            raise DataError(f"{self.path}: {system_says(error)}; --resume goes on with this frame") from error
 
     def _open(self) -> Any:
         capture = _cv2().VideoCapture(str(self.path))
@@ -274,6 +287,14 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     if not found:
         raise DataError(f"no image ({', '.join(SUFFIXES)}) under {', '.join(map(str, paths))}")
     return found
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether a folder is there and holds something; where a drive was, there may be nothing."""
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def _is_camera(word: str) -> bool:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from segood.errors import OutputError
+from segood.errors import OutputError, system_says
 from segood.runs import LOCK
 
 _PREFIX = ".evaluation."
@@ -50,15 +50,20 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=run))
     except OSError as error:
-        raise OutputError(f"cannot write to {run}: {error.strerror or error}; permission?") from error
+        raise OutputError(f"cannot write to {run}: {system_says(error, 'permission?')}") from error
     done = False
     try:
-        yield folder
+        try:
+            yield folder
+        except OSError as error:
+            raise OutputError(
+                f"cannot write to {run}: {system_says(error, 'free space or permission?')}"
+            ) from error
         try:
             for part in parts:
                 _replace(folder, run, part)
         except OSError as error:
-            raise OutputError(f"cannot replace {run / part}: {error.strerror or error}") from error
+            raise OutputError(f"cannot replace {run / part}: {system_says(error, 'permission?')}") from error
         done = True
     finally:
         shutil.rmtree(folder, ignore_errors=True)

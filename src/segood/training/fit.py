@@ -19,7 +19,7 @@ import lightning
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from segood import runs
-from segood.errors import OutputError, SegoodError, UsageError
+from segood.errors import OutputError, SegoodError, UsageError, system_says
 from segood.evaluation.fitting import check_labels_fit, name_classes
 from segood.files import remove_unfinished
 from segood.models import SegmentationModel, save_model
@@ -123,7 +123,7 @@ def _named_failures(out: Path) -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        what = f"{where}{error.strerror or error}; free space or permission?"
+        what = f"{where}{system_says(error, 'free space or permission?')}"
         raise OutputError(f"training in {out} stopped: {what} {goes_on}") from error
     except RuntimeError as error:
         if "DataLoader worker" in str(error):

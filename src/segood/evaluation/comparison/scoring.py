@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segood.errors import SegoodError
+from segood.errors import OutputError, SegoodError
 from segood.evaluation.comparison.methods import Method
 from segood.evaluation.comparison.sources import Frames
 from segood.evaluation.comparison.store import FrameSegments, Store
@@ -73,6 +73,8 @@ def score_frames(
         if missing:
             try:
                 _score_frame(model, frames, position, missing)
+            except OutputError:
+                raise
             except SegoodError as error:  # the frame itself: unreadable, sizes that differ
                 for job in missing:
                     job.undefined = str(error)
@@ -93,6 +95,8 @@ def _score_frame(model: SegmentationModel, frames: Frames, position: int, jobs: 
             table = pd.concat(segments, ignore_index=True) if segments else pd.DataFrame()
             ground_truth = match_segments(np.zeros(target.shape, np.int32), target).num_ground_truth
             job.store.save(sample.sample_id, found, FrameSegments(table, ground_truth, milliseconds))
+        except OutputError:
+            raise
         except SegoodError as error:
             job.undefined = f"frame {sample.sample_id}: {error}"
 
