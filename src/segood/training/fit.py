@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +20,11 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from segood import runs
 from segood.errors import OutputError, SegoodError, UsageError, system_says
 from segood.evaluation.fitting import check_labels_fit, name_classes
-from segood.files import remove_unfinished
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
 from segood.training.loading import TrainingData
 from segood.training.module import OutOfDistributionTraining
+from segood.training.numbers import last_numbers
 from segood.training.sharding import ShardedStrategy
 from segood.training.sources import open_proxies, open_street
 from segood.training.trainer import LAST, build_trainer, quiet_engine
@@ -99,15 +98,9 @@ def train(
             weights = trainer.strategy.lightning_module_state_dict()  # of the first process, else empty
             whole.load_state_dict({k.removeprefix("model."): w for k, w in weights.items()}, strict=False)
         if trainer.is_global_zero:
-            metadata = {"training": dataclasses.asdict(config), "metrics": _last_metrics(trainer)}
+            metadata = {"training": dataclasses.asdict(config), "metrics": last_numbers(trainer)}
             save_model(whole.eval(), out / runs.FINAL, metadata=metadata)
     return whole.eval()
-
-
-def _last_metrics(trainer: lightning.Trainer) -> dict[str, float]:
-    """Return the numbers logged last, those that JSON can hold."""
-    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 @contextlib.contextmanager
@@ -178,7 +171,6 @@ def _described(config: TrainConfig, out: Path, model: SegmentationModel, *, resu
             raise UsageError(
                 f"{out} was started with another `{changed[0]}`; resume with the same configuration"
             )
-        remove_unfinished(out / runs.CHECKPOINTS)
     else:
         runs.claim_run(out)
     try:

@@ -22,6 +22,7 @@ from segood import runs
 from segood.errors import UsageError
 from segood.training.checkpointing import AtomicCheckpoints, StepCheckpoints
 from segood.training.config import TrainConfig
+from segood.training.numbers import KeptNumbers
 from segood.training.sharding import NAME as FSDP
 from segood.training.sharding import ShardedStrategy
 from segood.training.tensorboard_log import TensorBoardLog, quiet_writer
@@ -47,6 +48,7 @@ def build_trainer(config: TrainConfig, out: Path, *, progress: bool) -> lightnin
             last.parent, filename=last.stem, save_top_k=1, monitor=None, enable_version_counter=False
         ),
         StepCheckpoints(last, config.checkpoint_steps),
+        KeptNumbers(),
         TensorBoardLog(config.example_frames, config.seed),
     ]
     if progress:
