@@ -144,6 +144,7 @@ def _save(stem: Path, method: Method, maker: Mapping[str, Any]) -> None:
     assert method.score is not None
     state = _state(method.score)
     if state:
+        stem.with_name(f"{stem.name}.json").unlink(missing_ok=True)  # it vouches for the older statistics
         with atomic_path(stem.with_name(f"{stem.name}.npz")) as temporary:
             np.savez(temporary, allow_pickle=False, **state)
     write_json(

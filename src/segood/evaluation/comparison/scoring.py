@@ -7,6 +7,7 @@ What is stored is what is evaluated: segments come from the float16 map.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,13 @@ class Job:
 
 
 def score_frames(
-    network: str, model: SegmentationModel, frames: Frames, jobs: Sequence[Job], progress: Progress
-) -> int:
+    network: str,
+    model: SegmentationModel,
+    frames: Frames,
+    jobs: Sequence[Job],
+    progress: Progress,
+    pictures: Path,
+) -> None:
     """Compute what is missing of one network's methods on one data set.
 
     A method that fails on a frame (`SegoodError`) keeps the reason in `undefined` and is left out from then
@@ -62,15 +68,17 @@ def score_frames(
         frames: the data set.
         jobs: methods of this network that can be used.
         progress: see `segood.progress.Progress`.
-
-    Returns:
-        How many frames something was computed for.
+        pictures: folder of the data set's pictures, which is removed before anything is computed: they would
+            show what was made in another way, also where this process ends before it renews them.
     """
-    num_computed = 0
+    has_begun = False
     tick = progress(f"{network} on {frames.dataset.title}", len(frames))
     for position, sample_id in enumerate(frames.sample_ids):
         missing = [j for j in jobs if j.undefined is None and not j.store.has(sample_id)]
         if missing:
+            if not has_begun:
+                shutil.rmtree(pictures, ignore_errors=True)
+                has_begun = True
             try:
                 _score_frame(model, frames, position, missing)
             except OutputError:
@@ -78,9 +86,7 @@ def score_frames(
             except SegoodError as error:  # the frame itself: unreadable, sizes that differ
                 for job in missing:
                     job.undefined = str(error)
-            num_computed += 1
         tick()
-    return num_computed
 
 
 def _score_frame(model: SegmentationModel, frames: Frames, position: int, jobs: Sequence[Job]) -> None:
@@ -140,8 +146,6 @@ def keep_pictures(
     positions: Sequence[int],
     main: Callable[[str], Method | None],
     models: dict[str, SegmentationModel],
-    *,
-    renew: bool,
 ) -> None:
     """Keep some frames for the figures: image, truth, and the main score and segments of each network.
 
@@ -151,11 +155,10 @@ def keep_pictures(
         positions: of the frames.
         main: the main method of a network by the network's key, or None.
         models: networks by key.
-        renew: make those that are there again.
     """
     for position in positions:
         path = folder / frames.key / f"{frames.indices[position]:04d}.npz"
-        if not renew and _has_picture(path, frames.sample_ids[position]):
+        if _has_picture(path, frames.sample_ids[position]):
             continue
         sample = frames[position]
         assert sample.target is not None, "test sets have labels"

@@ -145,16 +145,14 @@ class Session:
     def score(self, name: str, jobs: Sequence[Job], progress: Progress) -> None:
         """Compute missing score maps and segments of a data set, and its pictures."""
         frames = self.test_sets[name]
-        num_computed = 0
+        gallery = self.out / runs.GALLERY
         for network, model in self.models.items():
             own = [j for j in jobs if j.method.info.network == network]
-            num_computed += score_frames(network, model, frames, own, progress)
+            score_frames(network, model, frames, own, progress, gallery / frames.key)
         shown = min(self.config.gallery_frames, len(frames))
         positions = np.unique(np.linspace(0, len(frames) - 1, shown).round().astype(int)).tolist()
         main = {j.method.info.network: j.method for j in jobs if self.is_main(j)}
-        keep_pictures(
-            self.out / runs.GALLERY, frames, positions, main.get, self.models, renew=num_computed > 0
-        )
+        keep_pictures(gallery, frames, positions, main.get, self.models)
 
     def bootstrap(self, frames: Frames) -> Bootstrap:
         """Return the draws over a data set's frames."""
