@@ -173,10 +173,10 @@ def predict_frames(
                     raise
                 complete = True  # a camera has no other end
             finally:
-                values = report.write(complete=complete)
+                report.write(complete=False)
         if options.coco:
             write_coco(out / FRAMES, out / COCO)
-        return values
+        return report.write(complete=complete)  # everything else is there
 
 
 def parse_track(text: str | None) -> tuple[int | None, int]:
