@@ -104,7 +104,7 @@ def small_drive(size: str = "64m") -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run(["umount", "-l", place], check=True)
+        subprocess.run(["umount", "-l", place], capture_output=True, check=False)
         place.rmdir()
 
 
@@ -179,7 +179,11 @@ class Drive:
         self.left -= 1
         if self.left < 0 and not (self.once and self.hits):
             self.hits += 1
-            raise OSError(self.code, os.strerror(self.code), os.fsdecode(path))
+            self.fail(os.fsdecode(path))
+
+    def fail(self, path: str) -> None:
+        """Fail at an access."""
+        raise OSError(self.code, os.strerror(self.code), path)
 
 
 _drive: Drive | None = None

@@ -75,6 +75,11 @@ class Job:
         for source, name in self.before:
             shutil.copytree(data / source, out / name)
 
+    def again_if_begun(self, out: Path) -> tuple[str, ...]:
+        """Return what has to be added to the same command after a fault."""
+        begun = {"train": out / "run/config.yaml", "predict": out / "found/summary.json"}.get(self.name)
+        return self.again if begun is not None and begun.exists() else ()
+
 
 def _model(data: Path) -> tuple[object, ...]:
     return ("--model.name", data / "trained/checkpoints/model.safetensors")
@@ -160,6 +165,12 @@ def build_input(folder: Path) -> None:
     succeed("train", "--config", folder / "train.yaml", "--data_root", folder, "--out", folder / "trained")
     shutil.copytree(folder / "trained", folder / "evaluated")
     succeed("evaluate", folder / "evaluated")
+    (folder / "compare.yaml").write_text(COMPARE.replace("RUN", str(folder / "trained")))
+
+
+def copy_input(source: Path, folder: Path) -> None:
+    """Copy the input to another drive."""
+    shutil.copytree(source, folder)
     (folder / "compare.yaml").write_text(COMPARE.replace("RUN", str(folder / "trained")))
 
 

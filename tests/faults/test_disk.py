@@ -61,15 +61,9 @@ def test_a_full_disk_is_one_line_and_costs_nothing(
                 assert older.items() <= facts(drive).items()
             else:
                 assert (name, free) not in CASES  # each of these has to hit
-        again = call(*job.argv(small_data, drive), *_again(name, drive))
+        again = call(*job.argv(small_data, drive), *job.again_if_begun(drive))
         assert again.code == 0, again.stderr
         assert facts(drive) == wanted
-
-
-def _again(name: str, drive: Path) -> tuple[str, ...]:
-    """Return what has to be added to the command, where a part of the output is there."""
-    begun = {"train": drive / "run/config.yaml", "predict": drive / "found/summary.json"}.get(name)
-    return JOBS[name].again if begun is not None and begun.exists() else ()
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])

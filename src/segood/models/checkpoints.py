@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from segood.errors import CheckpointError, UsageError, one_line
+from segood.errors import CheckpointError, UsageError, one_line, system_says
 from segood.files import atomic_path
 from segood.models.adapter import SegmentationModel
 from segood.models.header import HEADER_KEY, checked_header, model_header
@@ -93,7 +93,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} does not exist; check the path, or fetch the weights first") from None
     except OSError as error:
         raise CheckpointError(
-            f"cannot read {path}: {error.strerror}; a checkpoint is one readable file"
+            f"cannot read {path}: {system_says(error, 'a checkpoint is one readable file')}"
         ) from error
     _refuse_other_files(path, head)
     # content, not suffix: 8 bytes with the length of a JSON object, then the object
