@@ -24,6 +24,7 @@ from segood.types import IGNORE, OOD
 _PIECE_PIXELS = 2**14
 _CHUNKS = 16  # of plain PyTorch: its temporary values are a sixteenth of the logits'
 _SMALLEST_CHUNK = 2**20  # values
+_SMALLEST_ON_GPU = 2**24  # many small chunks would be all launching
 
 
 def objective_sums(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -135,7 +136,7 @@ def _sum_plainly(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     classes = logits.shape[1]
     sums, counts = [], []
     for part in _chunks(logits):
-        log_probs = F.log_softmax(_precise(logits[part]), dim=1)
+        log_probs = F.log_softmax(logits[part], dim=1, dtype=_precise(logits))
         labels, counted, ood, ignored = _labels(target[part[0], part[2]], classes)
         known = log_probs.gather(1, labels[:, None])[:, 0]
         sums.append(
@@ -145,7 +146,9 @@ def _sum_plainly(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
         counts.append(torch.stack([counted.sum(), ood.sum(), (~(counted | ood | ignored)).sum()]))
     if not sums:
-        return _precise(logits.new_zeros(2)), torch.zeros(3, dtype=torch.int64, device=logits.device)
+        return logits.new_zeros(2, dtype=_precise(logits)), torch.zeros(
+            3, dtype=torch.int64, device=logits.device
+        )
     return torch.stack(sums).sum(0), torch.stack(counts).sum(0)
 
 
@@ -153,21 +156,23 @@ def _gradient_plainly(logits: Tensor, target: Tensor, known: Tensor, unknown: Te
     classes = logits.shape[1]
     gradient = torch.empty_like(logits)
     for part in _chunks(logits):
-        probs = F.softmax(_precise(logits[part]), dim=1)
+        probs = F.softmax(logits[part], dim=1, dtype=_precise(logits))
         labels, counted, ood, _ = _labels(target[part[0], part[2]], classes)
         for_known = torch.where(counted, known.to(probs), 0.0)[:, None]
         for_ood = torch.where(ood, unknown.to(probs), 0.0)[:, None]
-        probs *= for_known + for_ood
-        probs -= for_ood / classes
-        index = labels[:, None]
-        gradient[part] = probs.scatter_(1, index, probs.gather(1, index) - for_known)
+        written = gradient[part] if gradient.dtype == probs.dtype else probs
+        torch.addcmul(for_ood / -classes, probs, for_known + for_ood, out=written)
+        written.scatter_add_(1, labels[:, None], -for_known)
+        if written is probs:
+            gradient[part] = probs
     return gradient
 
 
 def _chunks(logits: Tensor) -> Iterator[tuple[slice, slice, slice]]:
     """Yield indices (samples, all classes, rows) of parts that are small next to the logits."""
     n, classes, height, width = logits.shape
-    most = max(_SMALLEST_CHUNK, logits.numel() // _CHUNKS)
+    smallest = _SMALLEST_CHUNK if logits.device.type == "cpu" else _SMALLEST_ON_GPU
+    most = max(smallest, logits.numel() // _CHUNKS)
     rows = max(1, min(height, most // max(1, classes * width)))
     samples = max(1, most // max(1, classes * width * height)) if rows == height else 1
     for i in range(0, n, samples):
@@ -175,8 +180,8 @@ def _chunks(logits: Tensor) -> Iterator[tuple[slice, slice, slice]]:
             yield slice(i, i + samples), slice(None), slice(r, r + rows)
 
 
-def _precise(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()
+def _precise(logits: Tensor) -> torch.dtype:
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 
 def _labels(target: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
