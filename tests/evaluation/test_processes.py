@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from segood import runs
+from segood.data.synthetic import WorldPaths
 from segood.errors import DataError, SegoodError, UsageError
 from segood.evaluation.config import stored_evaluation
 from segood.evaluation.explore_frames import MOST_SEGMENTS, _Table
@@ -194,3 +195,24 @@ def test_segments_beyond_the_limit_keep_no_features_however_they_are_put_togethe
     assert first.features == whole.features == []
     assert first.sample_ids == whole.sample_ids
     assert first.touched == whole.touched
+
+
+@pytest.mark.parametrize("launcher", ["own", "torchrun"])
+def test_score_maps_of_two_processes_are_the_same_files(
+    checkpoints: dict[str, Path], world: WorldPaths, tmp_path: Path, launcher: str
+) -> None:
+    def scored(out: Path, *start: str, processes: int = 1) -> dict[str, bytes]:
+        options = ("--model.name", checkpoints["after"], "--dataset.name", "fishyscapes_static")
+        more = ("--dataset.root", world.fishyscapes, "--out", out, "--processes", processes)
+        command = [sys.executable, *start, "-m", "segood.cli", "score", *map(str, (*options, *more))]
+        done = subprocess.run(
+            command, env={**os.environ, **ONE_THREAD}, text=True, capture_output=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("score maps:") == 1
+        return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone")
+    shared = scored(tmp_path / "b", processes=2) if launcher == "own" else scored(tmp_path / "b", *torchrun)
+    assert len(shared) == 5
+    assert shared == scored(tmp_path / "a")

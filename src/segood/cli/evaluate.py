@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import add_config, first_positional, make_parser, progress_bar, say, say_json
+from segood.cli.frame import (
+    add_config,
+    add_processes,
+    first_positional,
+    make_parser,
+    progress_bar,
+    say,
+    say_json,
+)
 from segood.data.config import DatasetConfig
 from segood.evaluation.config import EvaluationConfig, stored_evaluation
 from segood.models.config import ModelConfig
@@ -54,13 +62,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--data_root", type=str | None, default=None, help="folder of relative data set roots"
     )  # type: ignore[operator]
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=1,
-        help="processes that share the frames, each with its own GPU where there are several; with "
-        "torchrun or srun leave it at 1",
-    )
+    add_processes(parser)
     for name, kind, text in _OF_MAPS:
         parser.add_argument(f"--{name}", type=kind, default=None, help=text)
     parser.add_argument("--json", action="store_true", help="print the results as JSON instead of the table")

@@ -215,6 +215,17 @@ def first_positional(parser: ArgumentParser, argv: list[str]) -> str | None:
     return None
 
 
+def add_processes(parser: ArgumentParser) -> None:
+    """Add the option of verbs whose frames several processes can share."""
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="processes that share the frames, each with its own GPU where there are several; under torchrun "
+        "or srun leave it at 1",
+    )
+
+
 def progress_bar(what: str, total: int) -> Callable[[], None]:
     """Show a bar with rate and remaining time on stderr; call the result once per finished item.
 

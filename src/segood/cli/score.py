@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import add_config, make_parser, progress_bar, say
+from segood.cli.frame import add_config, add_processes, make_parser, progress_bar, say
 from segood.data.config import DatasetConfig
 from segood.models.config import ModelConfig
 
@@ -29,19 +29,30 @@ def build_parser() -> ArgumentParser:
         "--method", type=str | None, default=None, help="folder name; the score's if not given"
     )  # type: ignore[operator]
     parser.add_argument("--out", required=True, help="folder to write to")
+    add_processes(parser)
     return parser
 
 
 def run(arguments: Namespace) -> None:
     """Write the score maps and say where they are."""
+    from segood.evaluation.processes import Team, check_processes
     from segood.evaluation.score_maps import export_scores
+    from segood.evaluation.score_processes import ScoreRequest, export_in_processes
 
-    folder = export_scores(
-        (arguments.model or ModelConfig()).load_trained(),
-        arguments.dataset.open(),
-        arguments.out,
-        score=arguments.score,
-        method=arguments.method,
-        progress=progress_bar,
-    )
-    say(f"score maps: {folder}")
+    check_processes(arguments.processes)
+    model, team = arguments.model or ModelConfig(), Team.of_environment()
+    if arguments.processes > 1 and team.processes == 1:
+        what = (model, arguments.dataset, arguments.out, arguments.score, arguments.method)
+        folder = export_in_processes(ScoreRequest(*what), arguments.processes, progress=progress_bar)
+    else:
+        folder = export_scores(
+            model.load_trained(),
+            arguments.dataset.open(),
+            arguments.out,
+            score=arguments.score,
+            method=arguments.method,
+            team=team,
+            progress=progress_bar,
+        )
+    if team.rank == 0:
+        say(f"score maps: {folder}")

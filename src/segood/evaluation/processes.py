@@ -47,6 +47,9 @@ class Team(NamedTuple):
         return cls()
 
 
+ALONE = Team()
+
+
 def check_processes(processes: int) -> None:
     """Raise `UsageError` unless it is a number of processes."""
     if not 1 <= processes <= 1024:
@@ -103,7 +106,9 @@ def _receive(messages: Any, ticks: Mapping[str, Callable[[], None]]) -> None:
     ticks[content]()
 
 
-def _check_alive(started: Sequence[BaseProcess], messages: Any, ticks: Mapping[str, Callable[[], None]]) -> None:
+def _check_alive(
+    started: Sequence[BaseProcess], messages: Any, ticks: Mapping[str, Callable[[], None]]
+) -> None:
     for rank, process in enumerate(started):
         if process.exitcode in (0, None):
             continue

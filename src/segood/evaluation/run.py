@@ -27,7 +27,7 @@ from segood.evaluation.exploration import Exploration
 from segood.evaluation.explore import begin, explore
 from segood.evaluation.false_alarms import describe_classifier, features_of, filter_false_alarms
 from segood.evaluation.measurement import Measurement, path_of
-from segood.evaluation.processes import Team, wait_for, work_in_processes
+from segood.evaluation.processes import ALONE, Team, wait_for, work_in_processes
 from segood.evaluation.provenance import image_hashes
 from segood.evaluation.region import read_region
 from segood.evaluation.results import ModelInfo, RunResults
@@ -111,9 +111,6 @@ def evaluate_share(
         return _evaluate(request, 1, progress, team)
 
 
-_ALONE = Team()
-
-
 class _Request(NamedTuple):
     """What is asked for, as given; another process can be told."""
 
@@ -159,7 +156,7 @@ def _measure(request: _Request, work: Path, rank: int, processes: int, tick: Cal
     measurement.measure(work, rank, processes, {key: partial(tick, key) for key in keys})
 
 
-def _evaluate(request: _Request, processes: int, progress: Progress, team: Team = _ALONE) -> RunResults:
+def _evaluate(request: _Request, processes: int, progress: Progress, team: Team = ALONE) -> RunResults:
     measurement, stored, models, infos, root = _open(request)
     run, config, region = request.run, measurement.config, measurement.region
     work = work_folder(run, measurement.fingerprint())

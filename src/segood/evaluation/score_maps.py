@@ -7,9 +7,10 @@ The file's attributes say what made it (see `export_scores`); readers of the ben
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from segood.data.dataset import SegmentationDataset
 from segood.errors import DataError, UsageError, one_line
 from segood.evaluation.describe import weights_hash
 from segood.evaluation.map_values import read_value
+from segood.evaluation.processes import ALONE, Team, wait_for
 from segood.files import write_bytes
 from segood.models.observation import observe
 from segood.progress import Progress, no_progress
@@ -37,6 +39,7 @@ def export_scores(
     *,
     score: str = "entropy",
     method: str | None = None,
+    team: Team = ALONE,
     progress: Progress = no_progress,
 ) -> Path:
     """Write one score map per frame; those that exist already and were made the same way are kept.
@@ -51,6 +54,7 @@ def export_scores(
         out: folder that gets `anomaly_p/…`.
         score: name of the score.
         method: name of the method's folder; the score's name if not given.
+        team: where several processes call this alike, this one's place: each writes its share of the files.
         progress: see `segood.progress.Progress`.
 
     Returns:
@@ -62,9 +66,35 @@ def export_scores(
             another process writes there.
         DataError: a file that exists is no score map.
     """
+    folder = score_folder(dataset, out, score, method)
+    tick = progress(
+        f"{dataset.title}: {get_score(score).title}", len(dataset.records[team.rank :: team.processes])
+    )
+    with runs.locked(folder) if team.rank == 0 else contextlib.nullcontext():
+        write_share(model, dataset, folder, score, team, tick)
+        if team.rank == 0:
+            wait_for([folder / f"{record.sample_id}.hdf5" for record in dataset.records])
+    return folder
+
+
+def score_folder(
+    dataset: SegmentationDataset, out: str | Path, score: str = "entropy", method: str | None = None
+) -> Path:
+    """Return where the score maps of a data set lie."""
+    return Path(out) / "anomaly_p" / (method or score) / dataset.name
+
+
+def write_share(
+    model: SegmentationModel,
+    dataset: SegmentationDataset,
+    folder: Path,
+    score: str,
+    team: Team,
+    tick: Callable[[], None],
+) -> None:
+    """Write the score maps of every `team.processes`-th frame that are not there; see `export_scores`."""
     compute = get_score(score)
     compute.check_fitted()
-    folder = Path(out) / "anomaly_p" / (method or score) / dataset.name
     made_by = {
         "weights_sha256": weights_hash(model),
         "preprocessing": json.dumps(model.preprocessing.to_dict(), sort_keys=True),
@@ -72,16 +102,13 @@ def export_scores(
         "resolution": "frame" if dataset.resize is None else dataset.resolution,
     }
     paths = [folder / f"{record.sample_id}.hdf5" for record in dataset.records]
-    with runs.locked(folder):
-        for path in paths:
-            _check_same_maker(path, made_by)
-        tick = progress(f"{dataset.title}: {compute.title}", len(dataset))
-        for index, path in enumerate(paths):
-            if not path.exists():
-                seen = observe(model, dataset[index].image, scores=[compute])
-                write_score_map(path, compute.of(seen).cpu().numpy(), made_by)
-            tick()
-    return folder
+    for path in paths:
+        _check_same_maker(path, made_by)
+    for index in range(team.rank, len(paths), team.processes):
+        if not paths[index].exists():
+            seen = observe(model, dataset[index].image, scores=[compute])
+            write_score_map(paths[index], compute.of(seen).cpu().numpy(), made_by)
+        tick()
 
 
 def _check_same_maker(path: Path, made_by: Mapping[str, str]) -> None:
