@@ -41,3 +41,31 @@ def test_no_run_directory(tmp_path: Path) -> None:
     (tmp_path / runs.CONFIG).write_text("a: [")
     with pytest.raises(DataError, match="is not YAML"):
         runs.read_config(tmp_path)
+
+
+def test_what_a_killed_process_leaves_is_no_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "below").mkdir(parents=True)
+    names = (
+        ".config.0123abcd.part.yaml",
+        "below/.0007.0123abcd.part.hdf5",
+        ".mine.part.json",
+        "below/a.part",
+    )
+    for name in names:
+        (run / name).touch()
+    with pytest.raises(UsageError, match=r"it holds \.mine\.part\.json"):
+        runs.claim_run(run)
+    with runs.locked(run):
+        left = {str(p.relative_to(run)) for p in run.rglob("*")}
+    assert left == {".lock", "below", ".mine.part.json", "below/a.part"}
+    (run / ".mine.part.json").rename(run / ".mine.0123abcd.part.json")
+    (run / "below" / "a.part").unlink()
+    (run / "below").rmdir()
+    assert runs.claim_run(run) == run
+
+
+def test_a_folder_that_was_locked_for_nothing_is_gone(tmp_path: Path) -> None:
+    with runs.locked(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b" / runs.LOCK).exists()
+    assert not list(tmp_path.iterdir())

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 FUSE = "SEGOOD_TEST_FUSE"
-"""`n before` or `n after`: the process kills itself there, at its n-th call of one of `STEPS`."""
+"""`n before` or `n after`: the process kills itself there, at its n-th call of one of `STEPS`. A third word
+counts only calls that name a path with this ending."""
 STEPS = ("replace", "rename", "fsync", "mkdir", "unlink", "rmdir")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "SEGOOD_NUM_THREADS": "1"}
 """The sums of several threads may differ in the last bit."""
@@ -171,7 +172,7 @@ def _child(argv: list[str], log: Path, fuse: str) -> None:
 
 def _light(fuse: str) -> None:
     """Count the changes of the file system; at the one that `fuse` names, die before it or after it."""
-    at, side = fuse.split()
+    at, side, *ending = fuse.split()
     left = int(at)
 
     def watched(name: str) -> Any:
@@ -179,8 +180,9 @@ def _light(fuse: str) -> None:
 
         def call(*arguments: Any, **options: Any) -> Any:
             nonlocal left
-            left -= 1
-            dies = left == 0
+            counts = not ending or any(str(a).endswith(ending[0]) for a in arguments)
+            left -= counts
+            dies = counts and left == 0
             if dies and side == "before":
                 os.killpg(0, signal.SIGKILL)
             try:

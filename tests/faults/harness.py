@@ -17,10 +17,9 @@ from typing import Any
 
 from tests.faults.forks import Attempt, ForkServer
 from tests.faults.kill_contents import content, lines_of
-from tests.faults.kill_verbs import Verb
+from tests.faults.kill_verbs import WHOLE, Verb
 
 _LOG = logging.getLogger(__name__)
-WHOLE = "whole"
 KILLS_PER_FOLDER = 4
 """Then the verb is brought to its end, and another folder begun."""
 
@@ -87,6 +86,10 @@ class Trial:
         self.kills.append(Kill(time.monotonic() - start, len(self.finished) + len(self.lines), self._phase()))
         return False
 
+    def killed_at(self, fuse: str) -> None:
+        """Start or go on, to where the fuse ends it."""
+        assert not self.attempt(fuse=fuse), f"{self.verb.name} never came to {fuse}"
+
     def end(self) -> None:
         """Go on to the end, and compare with the uninterrupted run."""
         assert self.attempt(), "killed without cause"
@@ -139,10 +142,10 @@ def new_folder(verb: Verb, folder: Path, name: str = "") -> Path:
     """Make the folder of a trial, with the results that shall be there already."""
     (folder / verb.name).mkdir(exist_ok=True)
     trial = folder / verb.name / (name or f"{len(list((folder / verb.name).iterdir())):04d}")
-    if verb.after is None:
+    if verb.template is None:
         trial.mkdir()
     else:
-        shutil.copytree(folder / verb.after / WHOLE, trial)
+        shutil.copytree(folder / verb.template, trial)
     return trial
 
 

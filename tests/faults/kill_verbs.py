@@ -6,6 +6,7 @@ In: a small synthetic world. Out: a `Verb` each.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from segood.models import load_model, save_model
 
 OUT = "out"
 """The folder that a verb writes to, in the folder of a trial."""
+WHOLE = "whole"
+"""The folder of the uninterrupted run."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Verb:
         last: pattern of what comes last, in the folder of the trial.
         resumes: whether the folder of a trial holds what has to be gone on with by `--resume`.
         logs: a folder for which every process has files of its own.
-        after: a verb whose finished results are in the folder already.
+        template: a folder, under that of all trials, whose copy a trial begins with.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Verb:
     lines: str | None = None
     resumes: Callable[[Path], bool] = lambda trial: False
     logs: str | None = None
-    after: str | None = None
+    template: str | None = None
 
     def argv(self, trial: Path) -> list[object]:
         """Return what is typed to begin, or to go on."""
@@ -157,14 +160,14 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
             lambda trial: ["evaluate", trial / OUT, "--config", evaluate, "--threshold", 0.6],
             (),
             f"{OUT}/metrics.json",
-            after="evaluate",
+            template=f"evaluate/{WHOLE}",
         ),
         Verb(
             "compare_again",
             lambda trial: ["compare", "--config", compare_other, "--out", trial / OUT],
             (),
             f"{OUT}/report.html",
-            after="compare",
+            template=f"compare/{WHOLE}",
         ),
         Verb(
             "predict",
@@ -181,5 +184,15 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
             (f"{OUT}/*_masks_*/*.png",),
             f"{OUT}/*/index.json",
         ),
+        Verb(
+            "cityscapes",
+            lambda trial: ["data", "prepare", "cityscapes", trial / OUT],
+            (f"{OUT}/gtFine/*/*/*_labelTrainIds.png",),
+            "nothing is last",
+            template="template",
+        ),
     )  # fmt: skip
+    shutil.copytree(world.cityscapes, folder / "template" / OUT)
+    for path in (folder / "template").rglob("*_labelTrainIds.png"):
+        path.unlink()
     return {verb.name: verb for verb in verbs}

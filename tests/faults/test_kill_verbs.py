@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -10,14 +11,23 @@ from pathlib import Path
 
 import pytest
 from tests.faults.forks import ForkServer, fork_server
-from tests.faults.harness import Whole, kill_at_every_step, kill_at_random, run_whole
+from tests.faults.harness import Trial, Whole, kill_at_every_step, kill_at_random, run_whole
+from tests.faults.kill_contents import content
 from tests.faults.kill_verbs import OUT, Verb, make_verbs
 
-VERBS = ("train", "score", "evaluate", "compare", "predict", "prepare")
+VERBS = ("train", "score", "evaluate", "compare", "predict", "prepare", "cityscapes")
 AGAIN = ("evaluate_again", "compare_again")
 """Over results of another configuration."""
-LUCKY = {"train": 12, "score": 5, "evaluate": 40, "compare": 9, "predict": 7, "prepare": 10}
-"""A change of the file system in the middle of each verb, which the short form kills at."""
+FUSES = {
+    "train": ("1 before /config.yaml", "2 after /last.ckpt", "1 before /model.safetensors"),
+    "score": ("1 before /0001.hdf5", "1 after /0004.hdf5"),
+    "evaluate": ("1 before /000002-000003.npz", "2 before /metrics.json"),
+    "compare": ("1 before /after__standardized_max_logit.json", "1 before /results.json"),
+    "predict": ("1 before /summary.json", "1 before /found.mp4", "1 before /coco_results.json"),
+    "prepare": ("1 before /index.json",),
+    "cityscapes": ("2 before _gtFine_labelTrainIds.png",),
+}
+"""Moments that have done harm once, or could."""
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +60,46 @@ def whole(
     wholes: dict[str, Whole],
     folder: Path,
 ) -> Whole:
-    for name in (verbs[request.param].after, request.param):
-        if name is not None and name not in wholes:
+    for name in (request.param.removesuffix("_again"), request.param):
+        if name not in wholes:
             wholes[name] = run_whole(server, verbs[name], folder)
     return wholes[request.param]
 
 
-def test_killed_once_or_twice(server: ForkServer, whole: Whole, folder: Path) -> None:
-    kills = kill_at_random(server, whole, folder, kills=2, seed=1)
-    assert len(kills) >= 2
+def test_killed_now_and_then(server: ForkServer, whole: Whole, folder: Path) -> None:
+    trial = Trial.begin(server, whole, folder)
+    for fuse in FUSES[whole.verb.name]:
+        trial.killed_at(fuse)
+    trial.attempt(delay=whole.seconds / 3)
+    trial.end()
 
 
-def test_killed_between_two_changes(server: ForkServer, whole: Whole, folder: Path) -> None:
-    step = LUCKY[whole.verb.name]
-    assert kill_at_every_step(server, whole, folder, side="after", steps=[step]) == 1
+@pytest.mark.parametrize("whole", ["predict"], indirect=True)
+def test_a_prediction_without_its_video_is_not_complete(
+    server: ForkServer, whole: Whole, folder: Path
+) -> None:
+    trial = Trial.begin(server, whole, folder)
+    trial.killed_at("1 before /found.mp4")
+    assert not content(trial.folder / OUT / "summary.json")["complete"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("whole", ["compare_again"], indirect=True)
+def test_older_pictures_do_not_stay(server: ForkServer, whole: Whole, folder: Path) -> None:
+    trial = Trial.begin(server, whole, folder)
+    trial.killed_at("1 before /gallery/static/0000.npz")
+    trial.end()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("whole", ["compare_again"], indirect=True)
+def test_a_method_has_its_own_statistics(
+    server: ForkServer, wholes: dict[str, Whole], whole: Whole, folder: Path
+) -> None:
+    trial = Trial.begin(server, whole, folder)
+    trial.killed_at("1 before /methods/after__standardized_max_logit.json")
+    trial.whole = wholes["compare"]  # back to the configuration before
+    trial.end()
 
 
 @pytest.mark.long
@@ -78,7 +114,7 @@ def test_killed_at_random_moments(server: ForkServer, whole: Whole, folder: Path
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("side", ["before", "after"])
-@pytest.mark.parametrize("whole", ["train", "score", "predict", "prepare"], indirect=True)
+@pytest.mark.parametrize("whole", ["train", "score", "predict", "prepare", "cityscapes"], indirect=True)
 def test_killed_at_every_change(server: ForkServer, whole: Whole, folder: Path, side: str) -> None:
     assert kill_at_every_step(server, whole, folder, side=side) > 5
 
@@ -95,10 +131,13 @@ with locked(Path(sys.argv[1])):
 
 @pytest.mark.parametrize("name", VERBS)
 def test_another_process_is_told(
-    server: ForkServer, verbs: dict[str, Verb], tmp_path: Path, name: str
+    server: ForkServer, verbs: dict[str, Verb], folder: Path, tmp_path: Path, name: str
 ) -> None:
     verb = verbs[name]
-    place = tmp_path / OUT / ("anomaly_p/entropy/fishyscapes_static" if name == "score" else "")
+    held = {"score": "anomaly_p/entropy/fishyscapes_static", "cityscapes": "gtFine"}
+    place = tmp_path / OUT / held.get(name, "")
+    if name == "cityscapes":
+        shutil.copytree(folder / "template", tmp_path, dirs_exist_ok=True)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -110,4 +149,4 @@ def test_another_process_is_told(
         assert f"another process is writing to {place}; wait until it has ended" in attempt.said()
     finally:
         holder.communicate()
-    assert not (tmp_path / OUT).exists()
+    assert (tmp_path / OUT).exists() == (name == "cityscapes")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segood import runs
 from segood.data.cityscapes import LABEL_ID_LOOKUP, TRAIN_ID_LOOKUP
 from segood.data.images import image_size, read_labels
 from segood.data.index import image_files
@@ -53,6 +54,7 @@ def prepare_cityscapes(root: str | Path, *, progress: Progress | None = None) ->
         numbers of files written and kept.
 
     Raises:
+        UsageError: another process writes there.
         DataError: missing root, no `*_labelIds.png` below `gtFine/`, unreadable file, unknown label id.
         OutputError: a file cannot be written; the finished ones stay.
 
@@ -76,26 +78,36 @@ def prepare_cityscapes(root: str | Path, *, progress: Progress | None = None) ->
         )
     tick = (lambda: None) if progress is None else progress("labelIds -> labelTrainIds", len(sources))
 
-    def convert(source: Path) -> bool:
-        destination = source.with_name(source.stem.removesuffix(_LABEL_IDS) + f"{_TRAIN_IDS}.png")
-        write = not _is_valid(destination, source)
-        if write:
-            target = LABEL_ID_LOOKUP(read_labels(source), source)
-            write_image(destination, Image.fromarray(target))
+    def is_missing(source: Path) -> bool:
+        valid = _is_valid(source)
+        if valid:
+            tick()
+        return not valid
+
+    def convert(source: Path) -> None:
+        target = LABEL_ID_LOOKUP(read_labels(source), source)
+        write_image(_destination(source), Image.fromarray(target))
         tick()
-        return write
 
     with ThreadPoolExecutor() as pool:
         try:
-            written = sum(pool.map(convert, sources))
+            missing = [s for s, miss in zip(sources, pool.map(is_missing, sources), strict=True) if miss]
+            if missing:  # where all is there, the folder may be read-only
+                with runs.locked(folder / "gtFine"):
+                    list(pool.map(convert, missing))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return PrepareReport(str(folder), written, len(sources) - written)
+    return PrepareReport(str(folder), len(missing), len(sources) - len(missing))
 
 
-def _is_valid(destination: Path, source: Path) -> bool:
-    """Tell whether `destination` is a complete map of train ids of its source's size."""
+def _destination(source: Path) -> Path:
+    return source.with_name(source.stem.removesuffix(_LABEL_IDS) + f"{_TRAIN_IDS}.png")
+
+
+def _is_valid(source: Path) -> bool:
+    """Tell whether the map of train ids is there, complete, and of its source's size."""
+    destination = _destination(source)
     if not destination.is_file():
         return False
     try:
