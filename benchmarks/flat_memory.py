@@ -1,8 +1,9 @@
 """Resident memory while a whole test set is evaluated: it grows to its working size, then no more.
 
 `python -m benchmarks.flat_memory FRAMES WEIGHTS --count 1203` repeats the frames of a folder (images/ and
-labels_masks/) as links until there are `count`, evaluates espnetv2 0.5 on them as `segood evaluate` does, at
-three thresholds, and prints the memory after every frame as JSON; with --picture it draws the curve.
+labels_masks/) as links until there are `count`, evaluates espnetv2 0.5 (which sees them at 512×256) on them
+as `segood evaluate` does, at three thresholds, and prints the memory after every frame as JSON; with --picture
+it draws the curve.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from segood.data.config import DatasetConfig
 from segood.evaluation.config import EvaluationConfig
 from segood.evaluation.run import evaluate_run
-from segood.models.config import ModelConfig
+from segood.models.config import ModelConfig, PreprocessingConfig
 
 WARM_UP = 0.1
 """Share of the frames after which memory has to stay."""
@@ -70,7 +71,8 @@ def measure(frames: Path, weights: Path, count: int) -> dict[str, Any]:
             gallery_frames=10,
             explore=[0.5, 0.9],  # of the usual fourteen, so that it takes a third of the time
         )
-        network = ModelConfig("espnetv2", str(weights), options={"scale": 0.5})
+        small = PreprocessingConfig(working_size=(256, 512))  # logits and all else have the frames' size
+        network = ModelConfig("espnetv2", str(weights), options={"scale": 0.5}, preprocessing=small)
         evaluate_run(Path(scratch) / "run", config, models={"net": network}, progress=progress)
     return {"count": count, "megabytes": megabytes, "seconds": seconds, **growth(megabytes)}
 
