@@ -1,9 +1,9 @@
 """Resident memory while a whole test set is evaluated: it grows to its working size, then no more.
 
 `python -m benchmarks.flat_memory FRAMES WEIGHTS --count 1203` repeats the frames of a folder (images/ and
-labels_masks/) as links until there are `count`, evaluates espnetv2 0.5 (which sees them at 512×256) on them
-as `segood evaluate` does, at three thresholds, and prints the memory after every frame as JSON; with --picture
-it draws the curve.
+labels_masks/) as links until there are `count`, evaluates espnetv2 0.5, which sees them at 512×256, as
+`segood evaluate` does at three thresholds, and prints the memory after every frame as JSON; with --picture it
+draws the curve.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def resident_bytes() -> int:
     return pages * 4096
 
 
-def measure(frames: Path, weights: Path, count: int) -> dict[str, Any]:
+def measure(frames: Path, network: ModelConfig, count: int) -> dict[str, Any]:
     """Evaluate and return megabytes and seconds after every frame, and by how much memory grew at the end."""
     megabytes: list[float] = []
     seconds: list[float] = []
@@ -71,8 +71,6 @@ def measure(frames: Path, weights: Path, count: int) -> dict[str, Any]:
             gallery_frames=10,
             explore=[0.5, 0.9],  # of the usual fourteen, so that it takes a third of the time
         )
-        small = PreprocessingConfig(working_size=(256, 512))  # logits and all else have the frames' size
-        network = ModelConfig("espnetv2", str(weights), options={"scale": 0.5}, preprocessing=small)
         evaluate_run(Path(scratch) / "run", config, models={"net": network}, progress=progress)
     return {"count": count, "megabytes": megabytes, "seconds": seconds, **growth(megabytes)}
 
@@ -121,7 +119,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1203)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    result = measure(arguments.frames, arguments.weights, arguments.count)
+    small = PreprocessingConfig(working_size=(256, 512))  # logits and all else have the frames' size
+    network = ModelConfig("espnetv2", str(arguments.weights), options={"scale": 0.5}, preprocessing=small)
+    result = measure(arguments.frames, network, arguments.count)
     if arguments.picture:
         draw(result, arguments.picture)
     sys.stdout.write(json.dumps(result) + "\n")
