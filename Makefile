@@ -4,6 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+# a thread for each: two workers of two threads would wait for each other
+SHARED := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist loadfile
 
 .PHONY: help demo test check test-browser test-long bench pins clean
 
@@ -24,8 +27,8 @@ check: $(READY)  ## the quick part: lint, format, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## everything CI runs
-	$(PYTEST) -q -m 'not long'
+test: check  ## everything CI runs, in WORKERS processes
+	$(SHARED) -q -m 'not long'
 
 test-browser: $(READY)  ## the reports in the machine's own Chromium; part of test
 	$(PYTEST) -q -m 'browser and not long'

@@ -150,7 +150,7 @@ def test_accumulated_batches_make_the_same_steps(
     check_same(out, alone)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize("processes", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 4))])
 def test_the_engine_starts_processes(world: WorldPaths, alone: Path, tmp_path: Path, processes: int) -> None:
     out, described = tmp_path / "run", written(config(world), tmp_path / "c.yaml")
     options = ("--trainer", f"{{accelerator: cpu, devices: {processes}, strategy: ddp}}")
