@@ -43,9 +43,9 @@ class Whole:
 
 @dataclass
 class Kill:
-    """One kill: when, and how much finished work was there; `phase` is start, middle or end."""
+    """One kill: after which share of an uninterrupted run's time, and how much finished work was there."""
 
-    seconds: float
+    share: float
     done: int
     phase: str
 
@@ -60,7 +60,6 @@ class Trial:
     kills: list[Kill] = field(default_factory=list)
     finished: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
-    begun: int = field(default_factory=time.time_ns)
 
     @classmethod
     def begin(cls, server: ForkServer, whole: Whole, folder: Path) -> Trial:
@@ -83,7 +82,9 @@ class Trial:
             assert code == 0, f"{self.verb.name} in {self.folder}: {attempt.said()}"
             return True
         self._check(attempt)
-        self.kills.append(Kill(time.monotonic() - start, len(self.finished) + len(self.lines), self._phase()))
+        share = (time.monotonic() - start) / self.whole.seconds
+        phase = "early" if share < 1 / 3 else "midway" if share < 2 / 3 else "late"
+        self.kills.append(Kill(share, len(self.finished) + len(self.lines), phase))
         return False
 
     def killed_at(self, fuse: str) -> None:
@@ -121,11 +122,6 @@ class Trial:
             lines = lines_of(self.folder / self.verb.lines)
             assert lines[: len(self.lines)] == self.lines, "lines are lost or done again"
             self.lines = lines
-
-    def _phase(self) -> str:
-        if any(p.stat().st_mtime_ns > self.begun for p in self.folder.glob(self.verb.last)):
-            return "end"
-        return "middle" if self.finished or self.lines else "start"
 
 
 def run_whole(server: ForkServer, verb: Verb, folder: Path) -> Whole:
@@ -197,9 +193,7 @@ def kill_at_random(server: ForkServer, whole: Whole, folder: Path, *, kills: int
         trial.end()
         counts += trial.kills
         for kill in trial.kills:
-            _LOG.info(
-                "%s killed after %.2f s: %s, %d kept", whole.verb.name, kill.seconds, kill.phase, kill.done
-            )
+            _LOG.info("%s killed %s (%.2f), %d kept", whole.verb.name, kill.phase, kill.share, kill.done)
         done += not trial.kills
     return counts
 

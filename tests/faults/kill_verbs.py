@@ -78,7 +78,7 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
         torch.manual_seed(seed)
         model = load_model("unet", width=4)
         with torch.no_grad():  # surer than random weights are, so that scores spread
-            model.network.head.weight.mul_(20)
+            model.network.head.weight.mul_(1000)
         networks[key] = folder / f"{key}.safetensors"
         save_model(model, networks[key])
 
@@ -109,19 +109,19 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
         {
             "models": models,
             "datasets": {"static": static, "laf": {**lost, "options": {"protocol": "smiyc"}}},
-            "closed_set": {"city": {**street, "split": "val"}}, "threshold": 0.5, "gallery_frames": 1,
+            "closed_set": {"city": {**street, "split": "val"}}, "threshold": 0.7, "gallery_frames": 1,
             "per_image": True, "explore": [0.3],
         },
     )  # fmt: skip
     compared: dict[str, object] = {
         "models": models, "baseline": "before",
-        "scores": {"entropy": {"threshold": 0.5}, "standardized_max_logit": {"threshold": 1.0}},
+        "scores": {"entropy": {"threshold": 0.7}, "standardized_max_logit": {"threshold": 1.0}},
         "datasets": {"static": {**static, "num_frames": 2}},
         "fitting": {**street, "split": "train", "num_frames": 2},
         "closed_set": {"city": {**street, "split": "val"}}, "gallery_frames": 1, "num_draws": 20,
     }  # fmt: skip
     compare = configured("compare.yaml", compared)
-    scores = {"entropy": {"threshold": 0.4}, "standardized_max_logit": {"threshold": 1.0}}
+    scores = {"entropy": {"threshold": 0.6}, "standardized_max_logit": {"threshold": 1.0}}
     fitting = {**street, "split": "train", "num_frames": 3}
     compare_other = configured("compare_other.yaml", {**compared, "scores": scores, "fitting": fitting})
     images, after = world.fishyscapes / "images", networks["after"]
@@ -157,7 +157,7 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
         ),
         Verb(
             "evaluate_again",
-            lambda trial: ["evaluate", trial / OUT, "--config", evaluate, "--threshold", 0.6],
+            lambda trial: ["evaluate", trial / OUT, "--config", evaluate, "--threshold", 0.8],
             (),
             f"{OUT}/metrics.json",
             template=f"evaluate/{WHOLE}",
@@ -171,7 +171,7 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
         ),
         Verb(
             "predict",
-            lambda trial: ["predict", images, "--model.name", after, "--threshold", 0.5, "--track", "2/3",
+            lambda trial: ["predict", images, "--model.name", after, "--threshold", 0.7, "--track", "2/3",
                            "--coco", "true", "--video", trial / "found.mp4", "--out", trial / OUT],
             (),
             "found.mp4",

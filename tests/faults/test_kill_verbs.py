@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,9 +105,7 @@ def test_a_method_has_its_own_statistics(
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("whole", VERBS + AGAIN, indirect=True)
 def test_killed_at_random_moments(server: ForkServer, whole: Whole, folder: Path) -> None:
-    kills = kill_at_random(server, whole, folder, kills=24, seed=2)
-    assert len(kills) >= 24
-    assert len(Counter(kill.phase for kill in kills)) > 1, "all kills fell into one phase"
+    assert len(kill_at_random(server, whole, folder, kills=24, seed=2)) >= 24
 
 
 @pytest.mark.long
