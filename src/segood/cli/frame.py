@@ -35,7 +35,10 @@ _NO_MEMORY = (
     "or fewer processes, then repeat the command"
 )
 # what PyTorch, OpenCV and Python's threads say instead of MemoryError
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Insufficient memory", "can't start new thread")
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "out of memory", "Insufficient memory"),
+    *("can't start new thread", "could not create a primitive"),
+)
 
 
 class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
