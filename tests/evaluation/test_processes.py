@@ -155,11 +155,12 @@ def test_what_goes_wrong_in_a_process_is_told_here() -> None:
 
 
 def test_the_place_in_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
+    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
     assert Team.of_environment() == Team(0, 1)
     monkeypatch.setenv("SLURM_PROCID", "3")
-    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert Team.of_environment() == Team(0, 1)  # a batch script, nothing of srun's
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     assert Team.of_environment() == Team(3, 4)
     monkeypatch.setenv("RANK", "4")
     monkeypatch.setenv("WORLD_SIZE", "4")

@@ -35,7 +35,8 @@ class Team(NamedTuple):
         Raises:
             UsageError: it does not make sense.
         """
-        for rank, processes in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+        # a batch script that starts one process itself has SLURM_NTASKS, too; only srun sets the step's
+        for rank, processes in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
             if rank in os.environ and processes in os.environ:
                 try:
                     team = cls(int(os.environ[rank]), int(os.environ[processes]))
