@@ -110,7 +110,7 @@ def _named_failures(out: Path) -> Iterator[None]:
     try:
         yield
     except SegoodError as error:
-        text = str(error)
+        text = str(error.args[0]) if error.args else ""  # `str(error)` is one line already
         if "Original Traceback" in text:  # a loading process wraps what it raises in its traceback
             raise type(error)(text.strip().splitlines()[-1].split(": ", 1)[-1]) from None
         raise
