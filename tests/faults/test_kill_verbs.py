@@ -19,7 +19,7 @@ AGAIN = ("evaluate_again", "compare_again")
 """Over results of another configuration."""
 FUSES = {
     "train": ("1 before /config.yaml", "2 after /last.ckpt", "1 before /model.safetensors"),
-    "score": ("1 before /0001.hdf5", "1 after /0004.hdf5"),
+    "score": ("1 before /0001.hdf5", "1 after /0002.hdf5"),
     "evaluate": ("1 before /000002-000003.npz", "2 before /metrics.json"),
     "compare": ("1 before /after__standardized_max_logit.json", "1 before /results.json"),
     "predict": ("1 before /summary.json", "1 before /found.mp4", "1 before /coco_results.json"),
