@@ -187,3 +187,26 @@ def test_random_weights_are_refused(world: WorldPaths, tmp_path: Path) -> None:
         evaluate_run(tmp_path / "new", EvaluationConfig(static(world)), models={"mine": ModelConfig("unet")})
     with pytest.raises(UsageError, match=r"give --model.name FILE.safetensors or --model.checkpoint FILE"):
         ModelConfig().load_trained()
+
+
+def test_a_process_that_dies_between_renames_leaves_no_mixture(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copy_of(run, tmp_path)
+    rename, count = Path.replace, 0
+
+    def dying(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += target == copy / runs.SEGMENTS
+        if count:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        filter_run(copy, MetaConfig(protocol="leave-one-out"))
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="cannot read results"):
+        RunResults.load(copy / runs.METRICS)
+    config = stored_evaluation(runs.read_config(copy))
+    assert evaluate_run(copy, config).pixel == RunResults.load(run / runs.METRICS).pixel

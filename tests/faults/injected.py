@@ -142,7 +142,7 @@ def another_user(uid: int = 65534) -> Iterator[None]:
 class Drive:
     """A network drive that is gone from the n-th access on: every call below `prefix` fails.
 
-    Only what Python itself opens, renames, lists and flushes; libraries that do so in C see `faulty.c`.
+    Only what Python itself opens, renames, lists and flushes, not what libraries read in C.
 
     Args:
         prefix: the drive.

@@ -36,8 +36,8 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
     Args:
         run: run directory; what interrupted evaluations left in it is removed. One that did not exist
             is gone again after a failure.
-        parts: files and folders by name. One that was not written is removed from `run`, since it would
-            belong to older results.
+        parts: files and folders by name, last the file that vouches for all of them. One that was not
+            written is removed from `run`, since it would belong to older results.
 
     Raises:
         OutputError: the operating system refuses; the run is as it was, unless the disk fails in the
@@ -60,6 +60,10 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
                 f"cannot write to {run}: {system_says(error, 'free space or permission?')}"
             ) from error
         try:
+            # what vouches for the others goes first and comes last: a process that is killed in between
+            # leaves a run that has not been evaluated, not one half of this and half of that evaluation
+            if parts and (run / parts[-1]).exists():
+                (run / parts[-1]).rename(folder / f"old {parts[-1]}")
             for part in parts:
                 _replace(folder, run, part)
         except OSError as error:
