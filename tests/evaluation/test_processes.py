@@ -80,6 +80,7 @@ def test_any_number_of_processes_gives_the_same_bits(
     assert not list(copy.glob(".*"))
 
 
+@pytest.mark.long
 def test_torchrun_shares_the_frames(run: Path, alone: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
@@ -198,7 +199,7 @@ def test_segments_beyond_the_limit_keep_no_features_however_they_are_put_togethe
     assert first.touched == whole.touched
 
 
-@pytest.mark.parametrize("launcher", ["own", "torchrun"])
+@pytest.mark.parametrize("launcher", [pytest.param("own", marks=pytest.mark.long), "torchrun"])
 def test_score_maps_of_two_processes_are_the_same_files(
     checkpoints: dict[str, Path], world: WorldPaths, tmp_path: Path, launcher: str
 ) -> None:
