@@ -107,12 +107,12 @@ class Measurement:
         """
         for piece in self.pieces()[rank::processes]:
             tick = ticks[piece.key]
-            part = self._part(piece)
             frames = range(piece.start, piece.stop)
             if is_whole(path_of(work, piece)):
                 for _ in frames:
                     tick()
                 continue
+            part = self._part(piece)
             if isinstance(part, ClosedSetPart):
                 part.measure(self.closed[piece.key], frames, self.networks, tick)
             else:

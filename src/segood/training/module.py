@@ -80,8 +80,10 @@ class OutOfDistributionTraining(lightning.LightningModule):
         The engine takes the mean over processes and pieces; the share is scaled so that it is the sum.
         """
         terms = loss_terms(self.model(batch.images.float() / 255), batch.target)
-        own = torch.stack([*batch.step_counts, terms.in_sum.detach(), terms.ood_sum.detach()])
-        in_count, ood_count, in_sum, ood_sum = self._added_up(own.double()).tolist()
+        sums = torch.stack([terms.in_sum, terms.ood_sum]).detach()
+        # in float64 each: stacked together, counts would be rounded to float32; not every GPU has float64
+        own = torch.cat([batch.step_counts.cpu().double(), sums.cpu().double()])
+        in_count, ood_count, in_sum, ood_sum = self._added_up(own).tolist()
         counts = [torch.tensor(int(count), device=terms.in_sum.device) for count in (in_count, ood_count)]
         self._sums += (in_sum, ood_sum)
         if batch.ends_step:
