@@ -20,14 +20,19 @@ QUIET = (
 )  # fmt: skip
 
 
-def chromium() -> Iterator[Browser]:
-    """Yield the distribution's Chromium, headless; it reaches this machine alone."""
+def find_chromium() -> str:
+    """Path of the distribution's Chromium; tests are skipped where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.skip("no Chromium on this machine: pages are not opened in a browser")
+    return found
+
+
+def chromium(path: str) -> Iterator[Browser]:
+    """Yield this Chromium, headless; it reaches this machine alone."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
         browser.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from playwright.sync_api import Browser
-from tests.browsers import chromium
+from tests.browsers import chromium, find_chromium
 
 from segood.cli import main
 from segood.data.synthetic import WorldPaths, write_world
@@ -28,9 +28,18 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of reports; it stays open to the end of the session."""
-    yield from chromium()
+def chromium_path() -> str:
+    return find_chromium()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """A Chromium of this module.
+
+    While it is open its loop runs in this thread, where no other can; and its driver ends only when nobody
+    holds its pipe any more, which processes forked by later tests would do.
+    """
+    yield from chromium(chromium_path)
 
 
 @pytest.hookimpl(wrapper=True)

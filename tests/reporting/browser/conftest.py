@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture(scope="session")
-def pages_world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
+def pages_world(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> WorldPaths:
     """Small frames, but more of them than the gallery shows at once; none where there is no browser."""
     return write_world(
         tmp_path_factory.mktemp("pages_world"),

@@ -7,18 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Request, expect
-from tests.browsers import chromium, close_pages
+from tests.browsers import close_pages
 from tests.deployment.service.client import Client
 from tests.reporting.browser.opened import DESKTOP, OpenedPage
 
 OpenService = Callable[..., OpenedPage]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium of this module: while Playwright's loop runs in a thread, no other can, and tests that come
-    later need one."""
-    yield from chromium()
 
 
 @pytest.fixture
