@@ -8,7 +8,7 @@ WORKERS ?= 2
 # a thread for each: two workers of two threads would wait for each other
 SHARED := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check test-browser test-long bench pins clean
+.PHONY: help demo docs test check test-browser test-long bench pins clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## synthetic world -> training -> before/after table -> runs/demo/report.html
 	$(BIN)/segood demo --out runs/demo
+
+docs: $(READY)  ## the documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: $(READY)  ## the quick part: lint, format, types, import contract
 	$(BIN)/ruff check src tests benchmarks docs
