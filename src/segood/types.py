@@ -1,7 +1,7 @@
 """Label values and shape words shared by all packages.
 
-Training targets hold a train id `0..q-1`, `OOD` or `IGNORE`; evaluation targets hold
-`IN_DISTRIBUTION`, `OUT_OF_DISTRIBUTION` or `IGNORE`.
+Training targets hold a train id `0..q-1`, `OOD`, `IGNORE` or, where the original network is distilled,
+`UNLABELED`; evaluation targets hold `IN_DISTRIBUTION`, `OUT_OF_DISTRIBUTION` or `IGNORE`.
 
 Shapes are written with jaxtyping; the letters mean: `n` batch, `c` or `q` classes, `h` rows,
 `w` columns, `k` segments, `m` features.
@@ -9,6 +9,9 @@ Shapes are written with jaxtyping; the letters mean: `n` batch, `c` or `q` class
 
 OOD = 254
 """Training target of a pixel that is known to be out of distribution."""
+
+UNLABELED = -1
+"""Training target of a pixel that is no OoD object, but has no train id: only distillation learns from it."""
 
 IGNORE = 255
 """Pixel without loss and without metric, in training and evaluation targets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from segood.errors import UsageError
 from segood.types import IGNORE, OOD
 
 PLAIN = PasteOptions(color_matching=0.0, feather=0.0, height_jitter=0.0, flip=0.0)
+ONE = replace(PLAIN, max_objects=1)
 
 
 def make_street(height: int = 120, width: int = 200, seed: int = 0) -> Sample:
@@ -73,7 +75,7 @@ def test_whole_objects_come_before_cut_off_ones() -> None:
     street, proxy = make_street(), make_proxy([(0, 0, 30, 90), (50, 30, 25, 25)])
     proxy.image[50:75, 30:55] = (255, 0, 0)
     for seed in range(30):
-        pasted = paste_objects(street, proxy, np.random.default_rng(seed), max_objects=1, options=PLAIN)
+        pasted = paste_objects(street, proxy, np.random.default_rng(seed), options=ONE)
         colors = np.unique(pasted.image[pasted.target == OOD], axis=0)
         assert colors.tolist() in ([], [[255, 0, 0]])
 
@@ -87,7 +89,7 @@ def test_number_of_objects_is_bounded_and_varies() -> None:
     options = PasteOptions(color_matching=0, feather=0, height_range=(0.1, 0.1))
     counts = set()
     for seed in range(40):
-        pasted = paste_objects(street, proxy, np.random.default_rng(seed), max_objects=3, options=options)
+        pasted = paste_objects(street, proxy, np.random.default_rng(seed), options=options)
         counts.add(len(np.unique(pasted.image[pasted.target == OOD][:, 0])))
     assert counts == {1, 2, 3}
 
@@ -109,8 +111,8 @@ def test_deterministic_and_never_in_place() -> None:
 
 def test_feathered_edge_blends_without_the_proxys_background() -> None:
     street, proxy = make_street(), make_proxy([(10, 10, 80, 80)])
-    options = PasteOptions(color_matching=0, feather=1.5, height_range=(0.4, 0.4), height_jitter=0)
-    pasted = paste_objects(street, proxy, np.random.default_rng(1), max_objects=1, options=options)
+    options = PasteOptions(1, color_matching=0, feather=1.5, height_range=(0.4, 0.4), height_jitter=0)
+    pasted = paste_objects(street, proxy, np.random.default_rng(1), options=options)
     inside, touched = pasted.target == OOD, (pasted.image != street.image).any(axis=-1)
     assert touched.sum() > inside.sum()  # some mixed pixels keep the street's label
     # object white, street at least 60, background of the proxy black: nothing gets darker than the street
@@ -122,8 +124,8 @@ def test_color_matching_moves_towards_the_surroundings() -> None:
     street, proxy = make_street(), make_proxy([(20, 20, 50, 50)])
     means = []
     for strength in (0.0, 0.5, 1.0):
-        options = PasteOptions(color_matching=strength, feather=0, height_range=(0.3, 0.3))
-        pasted = paste_objects(street, proxy, np.random.default_rng(2), max_objects=1, options=options)
+        options = PasteOptions(1, color_matching=strength, feather=0, height_range=(0.3, 0.3))
+        pasted = paste_objects(street, proxy, np.random.default_rng(2), options=options)
         means.append(pasted.image[pasted.target == OOD].mean())
     assert means[0] == 255
     assert means[0] > means[1] + 30 > means[2] + 60
@@ -195,7 +197,7 @@ def test_samples_without_fitting_target() -> None:
     with pytest.raises(UsageError, match=r"`proxy` \(proxy\) must have a target of shape .*got \(5, 5\)"):
         paste_objects(street, proxy._replace(target=np.zeros((5, 5), np.uint8)), rng)
     with pytest.raises(UsageError, match="`max_objects` must be at least 1; got 0"):
-        paste_objects(street, proxy, rng, max_objects=0)
+        PasteOptions(max_objects=0)
 
 
 def test_works_without_torch() -> None:

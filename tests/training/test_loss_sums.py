@@ -183,12 +183,12 @@ def test_a_diverged_network_is_not_hidden(path: str, value: float, channel: int,
 def test_all_ignored_and_empty_batches(path: str) -> None:
     logits = torch.randn(2, 3, 4, 5, requires_grad=True)
     terms = loss_terms(logits, torch.full((2, 4, 5), IGNORE))
-    assert [t.item() for t in terms] == [0, 0, 0, 0]
+    assert [t.item() for t in terms] == [0] * 6
     (terms.in_sum + terms.ood_sum).backward()
     assert logits.grad is not None
     assert (logits.grad == 0).all()
     empty = loss_terms(torch.zeros(0, 3, 4, 5), torch.zeros(0, 4, 5, dtype=torch.long))
-    assert [t.item() for t in empty] == [0, 0, 0, 0]
+    assert [t.item() for t in empty] == [0] * 6
 
 
 def test_no_train_id_is_the_label_of_another_kind(path: str) -> None:

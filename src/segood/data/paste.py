@@ -47,7 +47,6 @@ def paste_objects(
     proxy: Sample,
     rng: np.random.Generator,
     *,
-    max_objects: int = 3,
     options: PasteOptions | None = None,
 ) -> Sample:
     """Paste objects of a proxy into a street scene.
@@ -57,16 +56,14 @@ def paste_objects(
         proxy: image and target whose `OOD` pixels are the objects, of any size; not changed. With
             the proxy background `ood` the whole image counts as one object and is left out.
         rng: the only source of randomness.
-        max_objects: at most so many objects, at least 1; their number is uniform in 1..max_objects,
-            and smaller where the proxy holds fewer.
-        options: placing and blending, see `PasteOptions`.
+        options: number, placing and blending, see `PasteOptions`.
 
     Returns:
         A sample with the street's id. Target: `OOD` where the object's opacity is above one half,
         else the street's. Where nothing can be pasted: `street` itself.
 
     Raises:
-        UsageError: a sample has no target or one of another size, or `max_objects` is below 1.
+        UsageError: a sample has no target or one of another size.
 
     Example:
         >>> street = Sample(np.full((90, 90, 3), 99, np.uint8), np.zeros((90, 90), np.uint8), "street")
@@ -77,11 +74,9 @@ def paste_objects(
         >>> bool((pasted.target == OOD).any()), bool((street.target == OOD).any())
         (True, False)
     """
-    if max_objects < 1:
-        raise UsageError(f"`max_objects` must be at least 1; got {max_objects}")
     options = PasteOptions() if options is None else options
     street_target, proxy_target = _target_of(street, "street"), _target_of(proxy, "proxy")
-    number = int(rng.integers(1, max_objects + 1))
+    number = int(rng.integers(1, options.max_objects + 1))
     cutouts = _cut_out(proxy.image, proxy_target, number, rng, options)
     if not cutouts:
         return street

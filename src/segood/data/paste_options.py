@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from segood.checks import check_unit_interval
+from segood.checks import check_choice, check_unit_interval
 from segood.data.label_spaces import LabelSpace
 from segood.errors import UsageError
 
@@ -14,6 +15,8 @@ class PasteOptions:
     """How objects are placed and blended.
 
     Attributes:
+        max_objects: at most so many objects of one proxy; their number is uniform in 1..max_objects, and
+            smaller where the proxy holds fewer.
         ground_ids: train ids on which objects stand; Cityscapes' road and sidewalk by default, see
             `for_label_space`. A frame without such pixels takes any place below `horizon`.
         horizon: share of the frame's height above which no object stands; also where the ground
@@ -36,6 +39,7 @@ class PasteOptions:
         UsageError: a value is outside its range.
     """
 
+    max_objects: int = 3
     ground_ids: tuple[int, ...] = (0, 1)
     horizon: float = 0.4
     height_range: tuple[float, float] = (0.04, 0.4)
@@ -49,6 +53,8 @@ class PasteOptions:
     feather: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.max_objects < 1:
+            raise UsageError(f"`max_objects` must be at least 1; got {self.max_objects}")
         for name in ("horizon", "height_jitter", "max_share", "flip", "color_matching"):
             check_unit_interval(name, getattr(self, name))
         low, high = self.height_range
@@ -63,13 +69,29 @@ class PasteOptions:
             )
 
     @classmethod
-    def for_label_space(cls, label_space: LabelSpace) -> PasteOptions:
+    def for_label_space(cls, label_space: LabelSpace | None, **options: Any) -> PasteOptions:
         """Return options whose objects stand on the classes named road, sidewalk, pavement or ground.
+
+        Args:
+            label_space: of the street scenes; Cityscapes' where there is none.
+            options: other attributes than their defaults; lists count as tuples, as in a configuration.
+
+        Raises:
+            UsageError: there is no such attribute, or its value is outside its range.
 
         Example:
             >>> from segood.data.label_spaces import CITYSCAPES
             >>> PasteOptions.for_label_space(CITYSCAPES).ground_ids
             (0, 1)
         """
-        names = ("road", "sidewalk", "pavement", "ground")
-        return cls(ground_ids=tuple(i for i, n in enumerate(label_space.class_names) if n.lower() in names))
+        names = [field.name for field in fields(cls)]
+        for name in options:
+            check_choice("paste option", name, names)
+        if label_space is not None and "ground_ids" not in options:
+            ground = ("road", "sidewalk", "pavement", "ground")
+            options["ground_ids"] = [i for i, n in enumerate(label_space.class_names) if n.lower() in ground]
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise UsageError(f"`paste` options must be numbers, or lists of them; got {options}") from error

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from segood.checks import check_unit_interval
 from segood.data.config import DatasetConfig
+from segood.data.paste_options import PasteOptions
 from segood.errors import UsageError
 from segood.evaluation.config import EvaluationConfig
 from segood.models.config import ModelConfig
@@ -24,12 +25,14 @@ class ProxyConfig:
         ratio: proxies drawn afresh each epoch, per street image (paper: 0.1).
         mode: `images` puts whole proxy images into the batches (the paper), `paste` pastes their
             objects into the street scenes.
+        paste: how objects are pasted, see `segood.data.PasteOptions`; for example `{max_objects: 1}`.
         validation_share: share of the proxies held out for the in/out entropy after each epoch.
     """
 
     dataset: DatasetConfig
     ratio: float = 0.1
     mode: MixMode = "images"
+    paste: dict[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
 
 
@@ -40,10 +43,13 @@ class LossConfig:
     Args:
         ood_weight: λ in [0, 1]; 0 is ordinary training.
         normalization: `pooled` (the published networks) or `distribution` (the equation).
+        distillation: δ in [0, 1], share of the in-distribution term that holds the network to what it said
+            before the training, on all pixels that are not OoD; 0 is the paper, 1 needs no labels.
     """
 
     ood_weight: float = 0.9
     normalization: Normalization = "pooled"
+    distillation: float = 0.0
 
 
 @dataclass
@@ -90,13 +96,15 @@ class TrainConfig:
         street: in-distribution training images.
         model: network and start weights.
         proxies: stand-ins for unknown objects; none for ordinary training.
+        unlabeled: further in-distribution images, for distillation alone: any data set whose frames may have
+            no label; what labels it has are not looked at.
         validation: in-distribution images for the mIoU after each epoch.
         loss: objective.
         augmentation: random changes.
         optimizer: optimiser.
         evaluation: what `segood evaluate` will do with the run, unless told otherwise there.
         data_root: folder that relative data set roots lie under.
-        epochs: passes over the street images.
+        epochs: passes over the street images, those without labels among them.
         batch_size: samples per step of the optimiser, over all processes and accumulated batches: the same
             configuration trains alike on any number of devices.
         num_workers: processes that load data; 0 loads in the main one.
@@ -112,6 +120,7 @@ class TrainConfig:
     street: DatasetConfig
     model: ModelConfig = field(default_factory=ModelConfig)
     proxies: ProxyConfig | None = None
+    unlabeled: DatasetConfig | None = None
     validation: DatasetConfig | None = None
     loss: LossConfig = field(default_factory=LossConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -129,11 +138,17 @@ class TrainConfig:
     def _datasets(self) -> list[DatasetConfig]:
         proxies = [self.proxies.dataset] if self.proxies else []
         evaluated = [*self.evaluation.datasets.values(), *self.evaluation.closed_set.values()]
-        return [self.street, *([self.validation] if self.validation else []), *proxies, *evaluated]
+        others = [described for described in (self.unlabeled, self.validation) if described]
+        return [self.street, *others, *proxies, *evaluated]
 
     def check(self) -> None:
         """Raise `UsageError` where a value breaks its rule."""
         check_unit_interval("loss.ood_weight", self.loss.ood_weight)
+        check_unit_interval("loss.distillation", self.loss.distillation)
+        if self.unlabeled and not self.loss.distillation:
+            raise UsageError(
+                "`unlabeled` images are for distillation; set loss.distillation above 0 (1 for all)"
+            )
         check_unit_interval("augmentation.flip", self.augmentation.flip)
         self.evaluation.check()
         for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
@@ -151,6 +166,7 @@ class TrainConfig:
             if self.proxies.ratio < 0:
                 raise UsageError(f"`proxies.ratio` must not be negative; got {self.proxies.ratio}")
             background = self.proxies.dataset.options.get("background", "ignore")
+            PasteOptions.for_label_space(None, **self.proxies.paste)
             if self.proxies.mode == "paste" and background == "ood":
                 raise UsageError(
                     "`proxies.mode: paste` cuts objects out, so `background: ood` has none; use ignore"

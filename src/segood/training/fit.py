@@ -26,7 +26,7 @@ from segood.training.loading import TrainingData
 from segood.training.module import OutOfDistributionTraining
 from segood.training.numbers import last_numbers
 from segood.training.sharding import ShardedStrategy
-from segood.training.sources import open_proxies, open_street
+from segood.training.sources import open_proxies, open_street, open_training_streets
 from segood.training.trainer import LAST, build_trainer, quiet_engine
 
 
@@ -63,7 +63,7 @@ def train(
         OutputError: the disk is full or not writable; finished epochs are kept.
     """
     config.check()
-    street = open_street(config.street, config)
+    street, unlabeled = open_training_streets(config)
     validation = open_street(config.validation, config) if config.validation else ()
     proxies, held_out = open_proxies(config)
     lightning.seed_everything(config.seed, verbose=False)
@@ -79,7 +79,7 @@ def train(
     name_classes(model, street)
     trainer = build_trainer(config, Path(out), progress=progress)
     checks = {kind: found for kind, found in {"street": validation, "proxies": held_out}.items() if found}
-    data = TrainingData(config, street, proxies, checks)
+    data = TrainingData(config, street, unlabeled, proxies, checks)
     data.share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)  # or say why not
     module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer, config.seed)
     module.validation_kinds = tuple(checks)

@@ -18,12 +18,13 @@ from torch.utils.data import DataLoader
 
 from segood.data import Sample, TrainTransform
 from segood.data.dataset import SegmentationDataset
+from segood.data.label_spaces import LabelSpace
 from segood.data.paste_options import PasteOptions
 from segood.training.config import TrainConfig
-from segood.training.mixture import Subset, TrainingMixture, ValidationFrames
+from segood.training.mixture import StreetImages, Subset, TrainingMixture, ValidationFrames
 from segood.training.sampling import EpochSampler, ShareOfSteps
 from segood.training.sources import epoch_batches
-from segood.types import IGNORE, OOD
+from segood.types import IGNORE, OOD, UNLABELED
 
 
 class Batch(NamedTuple):
@@ -32,7 +33,8 @@ class Batch(NamedTuple):
     Attributes:
         images: uint8 (N,3,h,w).
         target: int64 (N,h,w).
-        step_counts: int64 (2,), in-distribution and OoD pixels of all pieces of this process in the step.
+        step_counts: int64 (3,), pixels of all pieces of this process in the step: in-distribution, OoD,
+            distilled.
         ends_step: whether it is the last piece of its step.
     """
 
@@ -94,6 +96,7 @@ class TrainingData(lightning.LightningDataModule):
     Args:
         config: of the training.
         street: in-distribution samples with train ids.
+        unlabeled: further ones, for distillation alone.
         proxies: to train with.
         validation: frames by kind, see `OutOfDistributionTraining.validation_kinds`; none of them empty.
 
@@ -105,12 +108,14 @@ class TrainingData(lightning.LightningDataModule):
         self,
         config: TrainConfig,
         street: SegmentationDataset,
+        unlabeled: Sequence[Sample],
         proxies: Sequence[Sample],
         validation: Mapping[str, Sequence[Sample]],
     ) -> None:
         super().__init__()
-        self.config, self.street, self.proxies, self.validation = config, street, proxies, validation
-        self._mixture = _mixture(config, street, proxies)
+        self.config, self.proxies, self.validation = config, proxies, validation
+        self.street = StreetImages(street, unlabeled)
+        self._mixture = _mixture(config, self.street, street.label_space, proxies)
         self._loader: StepLoader | None = None
         self._resumed: dict[str, int] | None = None
 
@@ -163,7 +168,12 @@ class TrainingData(lightning.LightningDataModule):
         return [_name(self.street if item.kind == "street" else self.proxies, item.sample) for item in items]
 
 
-def _mixture(config: TrainConfig, street: SegmentationDataset, proxies: Sequence[Sample]) -> TrainingMixture:
+def _mixture(
+    config: TrainConfig,
+    street: Sequence[Sample],
+    label_space: LabelSpace | None,
+    proxies: Sequence[Sample],
+) -> TrainingMixture:
     augmentation = config.augmentation
     whole = TrainTransform(augmentation.crop_size, (1.0, 1.0), augmentation.flip, augmentation.brightness)
     return TrainingMixture(
@@ -171,17 +181,22 @@ def _mixture(config: TrainConfig, street: SegmentationDataset, proxies: Sequence
         proxies,
         dataclasses.replace(whole, scale_range=augmentation.scale_range),
         whole,
-        PasteOptions.for_label_space(street.label_space) if street.label_space else None,
+        PasteOptions.for_label_space(label_space, **(config.proxies.paste if config.proxies else {})),
+        distilled=config.loss.distillation > 0,
     )
 
 
 def _pixels(target: Tensor) -> Tensor:
-    """Return (2,) the in-distribution and OoD pixels of a target."""
+    """Return (3,) the in-distribution and OoD pixels of a target, and those that distillation counts."""
     ood = (target == OOD).sum()
-    return torch.stack([(target != IGNORE).sum() - ood, ood])
+    distilled = (target != IGNORE).sum() - ood
+    return torch.stack([distilled - (target == UNLABELED).sum(), ood, distilled])
 
 
 def _name(samples: Any, index: int) -> str:
     if isinstance(samples, Subset):
         return _name(samples.samples, samples.indices[index])
+    if isinstance(samples, StreetImages):
+        streets = len(samples.street)
+        return _name(samples.street, index) if index < streets else _name(samples.unlabeled, index - streets)
     return str(samples.records[index].sample_id) if hasattr(samples, "records") else str(index)

@@ -135,8 +135,8 @@ def _pieces(logits: Tensor, target: Tensor) -> tuple[Any, Any, list[tuple[int, i
 def _sum_plainly(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     classes = logits.shape[1]
     sums, counts = [], []
-    for part in _chunks(logits):
-        log_probs = F.log_softmax(logits[part], dim=1, dtype=_precise(logits))
+    for part in chunks_of(logits):
+        log_probs = F.log_softmax(logits[part], dim=1, dtype=precise(logits))
         labels, counted, ood, ignored = _labels(target[part[0], part[2]], classes)
         known = log_probs.gather(1, labels[:, None])[:, 0]
         sums.append(
@@ -146,7 +146,7 @@ def _sum_plainly(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
         counts.append(torch.stack([counted.sum(), ood.sum(), (~(counted | ood | ignored)).sum()]))
     if not sums:
-        return logits.new_zeros(2, dtype=_precise(logits)), torch.zeros(
+        return logits.new_zeros(2, dtype=precise(logits)), torch.zeros(
             3, dtype=torch.int64, device=logits.device
         )
     return torch.stack(sums).sum(0), torch.stack(counts).sum(0)
@@ -155,8 +155,8 @@ def _sum_plainly(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 def _gradient_plainly(logits: Tensor, target: Tensor, known: Tensor, unknown: Tensor) -> Tensor:
     classes = logits.shape[1]
     gradient = torch.empty_like(logits)
-    for part in _chunks(logits):
-        probs = F.softmax(logits[part], dim=1, dtype=_precise(logits))
+    for part in chunks_of(logits):
+        probs = F.softmax(logits[part], dim=1, dtype=precise(logits))
         labels, counted, ood, _ = _labels(target[part[0], part[2]], classes)
         for_known = torch.where(counted, known.to(probs), 0.0)[:, None]
         for_ood = torch.where(ood, unknown.to(probs), 0.0)[:, None]
@@ -168,7 +168,7 @@ def _gradient_plainly(logits: Tensor, target: Tensor, known: Tensor, unknown: Te
     return gradient
 
 
-def _chunks(logits: Tensor) -> Iterator[tuple[slice, slice, slice]]:
+def chunks_of(logits: Tensor) -> Iterator[tuple[slice, slice, slice]]:
     """Yield indices (samples, all classes, rows) of parts that are small next to the logits."""
     n, classes, height, width = logits.shape
     smallest = _SMALLEST_CHUNK if logits.device.type == "cpu" else _SMALLEST_ON_GPU
@@ -180,7 +180,8 @@ def _chunks(logits: Tensor) -> Iterator[tuple[slice, slice, slice]]:
             yield slice(i, i + samples), slice(None), slice(r, r + rows)
 
 
-def _precise(logits: Tensor) -> torch.dtype:
+def precise(logits: Tensor) -> torch.dtype:
+    """Return what sums over the pixels are computed in."""
     return torch.float64 if logits.dtype == torch.float64 else torch.float32
 
 

@@ -10,6 +10,7 @@ itself, together commonly one or two GB on a GPU.
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class StepMemory:
     """Estimated bytes of one training step in float32.
 
     Attributes:
-        parameters: weights and buffers.
+        parameters: weights and buffers, also those of the original network where it is distilled.
         gradients: one value per trained weight.
         optimizer: its state.
         activations: everything else alive at the worst moment: images, what the backward needs of
@@ -47,7 +48,12 @@ class StepMemory:
 
 
 def estimate_step_memory(
-    model: SegmentationModel, optimizer: OptimizerConfig, *, batch_size: int, crop_size: tuple[int, int]
+    model: SegmentationModel,
+    optimizer: OptimizerConfig,
+    *,
+    batch_size: int,
+    crop_size: tuple[int, int],
+    distilled: bool = False,
 ) -> StepMemory:
     """Estimate the memory of one training step.
 
@@ -56,6 +62,7 @@ def estimate_step_memory(
         optimizer: as the training will use it.
         batch_size: samples per step.
         crop_size: rows and columns of a sample.
+        distilled: whether the original network is kept and asked, too.
 
     Raises:
         Exception: whatever the network raises if it cannot run without the content of its tensors.
@@ -69,22 +76,31 @@ def estimate_step_memory(
         (2, True)
     """
     model = model.to("meta").train()
+    teacher = copy.deepcopy(model).eval().requires_grad_(False) if distilled else None
     images = torch.empty((batch_size, 3, *crop_size), device="meta")
     target = torch.empty((batch_size, *crop_size), dtype=torch.long, device="meta")
     built = build_optimizer(model, optimizer, total_steps=1)
     steps = built["optimizer"] if isinstance(built, Mapping) else built
-    _step(model, steps, images, target)  # from now on, gradients and optimiser state are there
+    _step(model, steps, images, target, teacher)  # from now on, gradients and optimiser state are there
     state = list(tree_leaves(list(steps.state.values())))
-    weights = [*model.parameters(), *model.buffers()]
+    weights = [w for m in (model, teacher) if m for w in (*m.parameters(), *m.buffers())]
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     with _LiveBytes([*weights, *gradients, *state, images, target]) as live:
-        _step(model, steps, images, target)
+        _step(model, steps, images, target, teacher)
     fixed = (_bytes(weights), _bytes(gradients), _bytes(state))
     return StepMemory(*fixed, max(live.peak - sum(fixed), 0), live.peak)
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, target: Tensor) -> None:
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    target: Tensor,
+    teacher: nn.Module | None = None,
+) -> None:
     """Do what the training engine does: old gradients go after the forward."""
+    with torch.no_grad():
+        theirs = None if teacher is None else teacher(images)  # noqa: F841  kept to the end
     # cross entropy in the place of the objective: the same tensors, and no need to read them
     loss = F.cross_entropy(model(images), target)
     optimizer.zero_grad()

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from segood.data import Sample, TrainTransform, paste_objects
 from segood.data.paste_options import PasteOptions
 from segood.training.sampling import Item
-from segood.types import IGNORE
+from segood.types import IGNORE, UNLABELED
 
 
 class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
@@ -27,6 +27,7 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         street_transform: crop, scale and flip for street images.
         proxy_transform: the same for whole proxies.
         paste_options: how proxy objects are pasted; the defaults suit Cityscapes train ids.
+        distilled: mark what has no label in a street image as `UNLABELED` instead of ignoring it.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         street_transform: TrainTransform,
         proxy_transform: TrainTransform,
         paste_options: PasteOptions | None = None,
+        distilled: bool = False,
     ) -> None:
         self.street, self.proxies = street, proxies
         self.street_transform, self.proxy_transform = street_transform, proxy_transform
-        self.paste_options = paste_options
+        self.paste_options, self.distilled = paste_options, distilled
 
     def __getitem__(self, item: Item) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3,h,w) and target int64 (h,w); a pure function of `item`."""
@@ -53,7 +55,32 @@ class TrainingMixture(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng(item.seed)
         for proxy in item.pasted:
             sample = paste_objects(sample, self.proxies[proxy], rng, options=self.paste_options)
-        return self.street_transform(sample, item.seed)
+        image, target = self.street_transform(sample, item.seed)
+        if self.distilled:
+            target = target.where(target != IGNORE, UNLABELED)
+        return image, target
+
+
+class StreetImages(Sequence[Sample]):
+    """Street images, then those without labels; what has no label is `IGNORE`.
+
+    Args:
+        street: with train ids, or without any label.
+        unlabeled: frames of any data set, whose labels, if there are any, are not looked at.
+    """
+
+    def __init__(self, street: Sequence[Sample], unlabeled: Sequence[Sample] = ()) -> None:
+        self.street, self.unlabeled = street, unlabeled
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        is_street = index < len(self.street)
+        sample = self.street[index] if is_street else self.unlabeled[index - len(self.street)]
+        if is_street and sample.target is not None:
+            return sample
+        return sample._replace(target=np.full(sample.image.shape[:2], IGNORE, np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.street) + len(self.unlabeled)
 
 
 class Subset(Sequence[Sample]):

@@ -9,6 +9,8 @@ of each process' own quotient would weigh its pixels by how few of them there ar
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -33,7 +35,7 @@ class OutOfDistributionTraining(lightning.LightningModule):
     """Fine-tune a network with the entropy-maximisation objective.
 
     Args:
-        model: the network; trained in place.
+        model: the network; trained in place. As it is now it is the teacher, where the objective distils.
         loss: objective.
         optimizer: optimiser and schedule.
         seed: of everything random in the network, such as dropout.
@@ -48,10 +50,12 @@ class OutOfDistributionTraining(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.loss = EntropyMaximizationLoss(loss.ood_weight, loss.normalization)
+        self.loss = EntropyMaximizationLoss(loss.ood_weight, loss.normalization, loss.distillation)
+        # in a tuple: not a part of this module, so that neither checkpoints nor strategies hold it
+        self._teacher = (copy.deepcopy(model).eval().requires_grad_(False),) if loss.distillation else ()
         self.config, self.seed = optimizer, seed
         self.validation_kinds: tuple[str, ...] = ()
-        self._sums = np.zeros(2)  # of the step so far: in-distribution, OoD
+        self._sums = np.zeros(3)  # of the step so far: in-distribution, OoD, distilled
         self._entropy = get_score("entropy")
         self._closed_set = ClosedSetMetrics(model.num_classes, model.class_names)
         self._entropy_sums = torch.zeros(2, 2, dtype=torch.float64)  # (in, OoD) x (sum, pixels)
@@ -79,17 +83,26 @@ class OutOfDistributionTraining(lightning.LightningModule):
 
         The engine takes the mean over processes and pieces; the share is scaled so that it is the sum.
         """
-        terms = loss_terms(self.model(batch.images.float() / 255), batch.target)
-        sums = torch.stack([terms.in_sum, terms.ood_sum]).detach()
+        images = batch.images.float() / 255
+        terms = loss_terms(self.model(images), batch.target, self._teacher_logits(images))
+        sums = torch.stack([terms.in_sum, terms.ood_sum, terms.distilled_sum]).detach()
         # in float64 each: stacked together, counts would be rounded to float32; not every GPU has float64
         own = torch.cat([batch.step_counts.cpu().double(), sums.cpu().double()])
-        in_count, ood_count, in_sum, ood_sum = self._added_up(own).tolist()
-        counts = [torch.tensor(int(count), device=terms.in_sum.device) for count in (in_count, ood_count)]
-        self._sums += (in_sum, ood_sum)
+        added_up = self._added_up(own).tolist()
+        counts = [torch.tensor(int(count), device=terms.in_sum.device) for count in added_up[:3]]
+        self._sums += added_up[3:]
         if batch.ends_step:
             self._log_step(counts, batch_idx)
-        share = self.loss.combine(LossTerms(terms.in_sum, counts[0], terms.ood_sum, counts[1]))
+        own_sums = terms.in_sum, terms.ood_sum, terms.distilled_sum
+        share = self.loss.combine(_terms(own_sums, counts))
         return share * (self.trainer.world_size * self.trainer.accumulate_grad_batches)
+
+    def _teacher_logits(self, images: Tensor) -> Tensor | None:
+        if not self._teacher:
+            return None
+        with torch.no_grad():
+            logits: Tensor = self._teacher[0].to(images.device)(images)
+        return logits
 
     def validation_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
@@ -143,9 +156,8 @@ class OutOfDistributionTraining(lightning.LightningModule):
         return total
 
     def _log_step(self, counts: list[Tensor], batch_idx: int) -> None:
-        in_sum, ood_sum = (torch.tensor(value) for value in self._sums)
-        self._sums = np.zeros(2)
-        terms = LossTerms(in_sum, counts[0].cpu(), ood_sum, counts[1].cpu())
+        terms = _terms([torch.tensor(value) for value in self._sums], [count.cpu() for count in counts])
+        self._sums = np.zeros(3)
         loss = self.loss.combine(terms)
         if not torch.isfinite(loss):
             step = batch_idx // self.trainer.accumulate_grad_batches
@@ -158,6 +170,8 @@ class OutOfDistributionTraining(lightning.LightningModule):
         self.log("loss_in", terms.in_mean.float())
         if terms.ood_count:
             self.log("loss_ood", terms.ood_mean.float())
+        if self.loss.distillation:
+            self.log("loss_distilled", terms.distilled_mean.float())
 
     def _images_of(self, step: int) -> str:
         data = getattr(self.trainer, "datamodule", None)
@@ -166,6 +180,11 @@ class OutOfDistributionTraining(lightning.LightningModule):
             if isinstance(data, TrainingData)
             else ""
         )
+
+
+def _terms(sums: Sequence[Tensor], counts: Sequence[Tensor]) -> LossTerms:
+    """Return terms from sums and counts of in-distribution, OoD and distilled pixels."""
+    return LossTerms(sums[0], counts[0], sums[1], counts[1], sums[2], counts[2])
 
 
 def freeze_batch_norm(model: nn.Module) -> None:

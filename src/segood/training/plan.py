@@ -19,7 +19,7 @@ from segood.evaluation.fitting import check_labels_fit
 from segood.training.config import TrainConfig
 from segood.training.memory import StepMemory, estimate_step_memory
 from segood.training.sampling import plan_epoch
-from segood.training.sources import epoch_batches, open_proxies, open_street
+from segood.training.sources import epoch_batches, open_proxies, open_street, open_training_streets
 
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
@@ -36,6 +36,7 @@ class TrainingPlan:
         checkpoint: the start weights as the configuration has them; None for none.
         trainable_parameters: number of trained weights.
         street_images: images of the original task, each used once per epoch.
+        unlabeled_images: further ones, for distillation alone.
         proxies: proxies to draw from, without those held out.
         proxies_per_epoch: proxies drawn for an epoch.
         proxy_mode: `images` or `paste`; None without proxies.
@@ -51,6 +52,7 @@ class TrainingPlan:
     checkpoint: str | None
     trainable_parameters: int | None
     street_images: int | None
+    unlabeled_images: int
     proxies: int | None
     proxies_per_epoch: int | None
     proxy_mode: str | None
@@ -74,11 +76,12 @@ class TrainingPlan:
         """Return a table for people."""
         how = "pasted into them" if self.proxy_mode == "paste" else "beside them"
         drawn = f" + {_count(self.proxies_per_epoch)} proxies {how}, drawn from {_count(self.proxies)}"
+        without = f" + {_count(self.unlabeled_images)} without labels" if self.unlabeled_images else ""
         weights = f"{_count(self.trainable_parameters)} trained weights"
         crop = "×".join(map(str, self.crop_size))
         lines = {
             "network": f"{self.network}, {weights}, start: {self.checkpoint or 'random'}",
-            "epoch": f"{_count(self.street_images)} street images{drawn if self.proxy_mode else ''}",
+            "epoch": f"{_count(self.street_images)} street images{without}{drawn if self.proxy_mode else ''}",
             "steps": f"{_count(self.steps_per_epoch)} per epoch, {_count(self.steps)} in all",
             "settings": f"epochs {self.epochs}, batch {self.batch_size}, crop {crop}",
             "memory": f"{self._memory()} ({self.memory_note})",
@@ -118,7 +121,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
             missing.append(f"{what}: {error}")
             return None
 
-    street = there("street", lambda: open_street(config.street, config))
+    streets = there("street", lambda: open_training_streets(config))
+    street, unlabeled = streets or (None, ())
     validation = config.validation and there("validation", lambda: open_street(config.validation, config))  # type: ignore[arg-type]
     proxies = there("proxies", lambda: open_proxies(config))
     frames = {"validation": len(validation)} if validation else {}
@@ -133,8 +137,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     num_proxies = len(proxies[0]) if proxies else None
     drawn = steps = None
     if street is not None and num_proxies is not None:
-        steps = len(epoch_batches(config, len(street), num_proxies))
-        drawn = _drawn(config, len(street), num_proxies)
+        steps = len(epoch_batches(config, len(street) + len(unlabeled), num_proxies))
+        drawn = _drawn(config, len(street) + len(unlabeled), num_proxies)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad) if model else None
     memory, note = _memory(config, model)
     device, device_memory = _device(config)
@@ -143,6 +147,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         checkpoint=config.model.checkpoint,
         trainable_parameters=trainable,
         street_images=None if street is None else len(street),
+        unlabeled_images=len(unlabeled),
         proxies=num_proxies,
         proxies_per_epoch=drawn,
         proxy_mode=config.proxies.mode if config.proxies else None,
@@ -181,7 +186,11 @@ def _memory(config: TrainConfig, model: SegmentationModel | None) -> tuple[StepM
         return None, "the network is not there"
     try:
         memory = estimate_step_memory(
-            model, config.optimizer, batch_size=config.batch_size, crop_size=config.augmentation.crop_size
+            model,
+            config.optimizer,
+            batch_size=config.batch_size,
+            crop_size=config.augmentation.crop_size,
+            distilled=config.loss.distillation > 0,
         )
     except Exception as error:  # networks of the user's may look at the values they compute with
         return None, f"the network cannot be run without data: {' '.join(str(error).split())[:100]}"

@@ -16,12 +16,14 @@ from segood.training.mixture import Subset, split_proxies
 from segood.training.sampling import EpochSampler, EvenBatches
 
 
-def open_street(description: DatasetConfig, config: TrainConfig) -> SegmentationDataset:
-    """Open a data set whose frames all have train ids.
+def open_street(
+    description: DatasetConfig, config: TrainConfig, *, labels_needed: bool = True
+) -> SegmentationDataset:
+    """Open a data set whose frames all have train ids, or would have them, had they labels.
 
     Raises:
         UsageError: it is of another kind.
-        DataError: it is not what it has to be, or a frame has no label.
+        DataError: it is not what it has to be, or a frame has no label where one is needed.
     """
     dataset = description.open(config.data_root)
     if dataset.role != "closed_set":
@@ -30,12 +32,22 @@ def open_street(description: DatasetConfig, config: TrainConfig) -> Segmentation
             f"{dataset.name} is of the kind {dataset.role}"
         )
     missing = [record.sample_id for record in dataset.records if record.label is None]
-    if missing:
+    if missing and labels_needed:
         raise DataError(
             f"{dataset.title} at {dataset.root}: {len(missing)} frames have no label, first {missing[0]}; "
-            "training needs labels for all"
+            "training needs labels for all, but for one that only distils (loss.distillation 1)"
         )
     return dataset
+
+
+def open_training_streets(config: TrainConfig) -> tuple[SegmentationDataset, Sequence[Sample]]:
+    """Open the street images to train with, and those for distillation alone.
+
+    Raises:
+        UsageError, DataError: as `open_street`, or as `DatasetConfig.open` for the latter.
+    """
+    street = open_street(config.street, config, labels_needed=config.loss.distillation < 1)
+    return street, config.unlabeled.open(config.data_root) if config.unlabeled else ()
 
 
 def open_proxies(config: TrainConfig) -> tuple[Sequence[Sample], Sequence[Sample]]:
