@@ -82,7 +82,7 @@ def test_every_truncation_of_a_tiny_png_is_found(tmp_path: Path) -> None:
     """Pillow alone accepts these, filling missing rows with zeros."""
     content = save(tmp_path / "a.png", np.array([[7, 33, 0]], np.uint8)).read_bytes()
     path = tmp_path / "cut.png"
-    for length in range(1, len(content) - 8):  # the last 8 bytes are the end's own name and checksum
+    for length in range(1, len(content)):
         path.write_bytes(content[:length])
         with pytest.raises(DataError, match=r"cut\.png: "):
             read_labels(path)
@@ -163,3 +163,15 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
 
 def test_size_comes_from_the_header(tmp_path: Path) -> None:
     assert image_size(save(tmp_path / "a.png", RAMP)) == (2, 3)
+
+
+def test_no_changed_bit_of_a_png_goes_unnoticed(tmp_path: Path) -> None:
+    file = tmp_path / "labels.png"
+    Image.fromarray(np.eye(60, dtype=np.uint8)).save(file)
+    content = file.read_bytes()
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 0x10
+        file.write_bytes(changed)
+        with pytest.raises(DataError, match=r"labels\.png: "):
+            read_labels(file)

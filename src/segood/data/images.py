@@ -213,8 +213,8 @@ def _decode(path: str | Path) -> Image.Image:
             if image.format in ("JPEG", "MPO"):
                 _check_scans(Path(path))
             image.load()
-            if image.format == "PNG" and not _has_png_end(Path(path)):
-                raise OSError("image file is truncated, its end is missing")
+            if image.format == "PNG":
+                _check_png(Path(path))
             return image
     except _DECODING_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -245,10 +245,21 @@ def _check_scans(path: Path) -> None:
     raise OSError(f"a JPEG of more than {MAX_JPEG_SCANS} scans")
 
 
-def _has_png_end(path: Path) -> bool:
-    """Look for the closing chunk, since decoders accept a small PNG whose last rows never arrived."""
+def _check_png(path: Path) -> None:
+    """Follow the chunks to the closing one; decoders accept rows that never arrived, or arrived changed."""
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.rfind(b"IEND") >= 0
+        position, kind = 8, b""
+        while kind != b"IEND":
+            length, kind = struct.unpack(">I4s", content[position : position + 8].ljust(8, b"\0"))
+            end = position + 8 + length
+            if end + 4 > len(content):
+                raise OSError("image file is truncated, its end is missing")
+            if kind in (b"IDAT", b"IEND"):  # of the others those that matter were checked on opening
+                with memoryview(content) as view, view[position + 4 : end] as covered:
+                    checksum = zlib.crc32(covered)
+                if checksum != int.from_bytes(content[end : end + 4], "big"):
+                    raise OSError("a checksum of the PNG file does not match its content")
+            position = end + 4
 
 
 def _unreadable(path: str | Path, error: BaseException) -> DataError:
