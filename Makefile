@@ -25,8 +25,8 @@ docs: $(READY)  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: $(READY)  ## the quick part: lint, format, types, import contract
-	$(BIN)/ruff check src tests benchmarks docs examples
-	$(BIN)/ruff format --check src tests benchmarks docs examples
+	$(BIN)/ruff check src tests benchmarks studies docs examples
+	$(BIN)/ruff format --check src tests benchmarks studies docs examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,0 +1,52 @@
+"""`python -m studies`: measure what is missing, and write the tables from what is there.
+
+    python -m studies factors --data_root data     # hours; goes on where it was cut off
+    python -m studies tables                       # seconds
+
+In: data sets, rows. Out: rows in `studies/results`, tables and figures in `docs/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from studies.recipes import BASE_RECIPE, FACTORS, STREETS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m studies", description=(__doc__ or "").splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    factors = verbs.add_parser("factors", help="one change of the recipe at a time")
+    for verb in (factors,):
+        verb.add_argument("--data_root", type=Path, required=True, help="folder of the data sets")
+        verb.add_argument("--weights", type=Path, help="start weights; else those of `segood models fetch`")
+        verb.add_argument("--seeds", type=int, nargs="+", default=[0])
+        verb.add_argument("--epochs", type=int, default=1)
+        verb.add_argument("--only", nargs="+", default=[], help="factors to measure")
+    verbs.add_parser("tables", help="write tables and figures")
+    options = parser.parse_args(argv)
+    if options.verb == "tables":
+        from studies.tables import write_tables
+
+        write_tables()
+        return 0
+    return _factors(options)
+
+
+def _factors(options: argparse.Namespace) -> int:
+    from studies.streets import link_street_images
+    from studies.trained import measure_recipes, measure_start
+
+    root: Path = options.data_root
+    link_street_images(root / "coco", root / STREETS)
+    measure_start("factors", root, options.weights)
+    chosen = [r for r in FACTORS if not options.only or r.factor in (*options.only, BASE_RECIPE.factor)]
+    measure_recipes("factors", chosen, options.seeds, root, epochs=options.epochs, weights=options.weights)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,75 @@
+"""What is trained: a base recipe, and one change of it at a time.
+
+In: nothing. Out: `Recipe`s, each of them arguments of `segood train`, so that a row of the study is a
+    command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE = Path(__file__).with_name("base.yaml")
+STREETS = "coco_streets"
+"""Folder under the data root with street-like images that have no labels, see `studies.streets`."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One level of one factor.
+
+    Attributes:
+        factor: what is varied, `base` for nothing.
+        level: its value, in words.
+        arguments: of `segood train`, beside the base configuration.
+    """
+
+    factor: str
+    level: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of a run's folder."""
+        return f"{self.factor}-{self.level}".replace(" ", "_").replace("/", "_")
+
+
+BASE_RECIPE = Recipe("base", "base")
+
+FACTORS: tuple[Recipe, ...] = (
+    BASE_RECIPE,
+    Recipe("in-distribution term", "labels", ("--loss.distillation", "0")),
+    Recipe("in-distribution term", "labels and distillation", ("--loss.distillation", "0.5")),
+    Recipe("proxies", "whole images", ("--proxies.mode", "images", "--proxies.ratio", "0.2")),
+    Recipe(
+        "proxies",
+        "whole images, labels",
+        ("--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.distillation", "0"),
+    ),
+    Recipe("λ", "0.1", ("--loss.ood_weight", "0.1")),
+    Recipe("λ", "0.6", ("--loss.ood_weight", "0.6")),
+    Recipe("normalisation", "pooled, λ 0.9", ("--loss.normalization", "pooled", "--loss.ood_weight", "0.9")),
+    Recipe("normalisation", "pooled, λ 0.6", ("--loss.normalization", "pooled", "--loss.ood_weight", "0.6")),
+    Recipe("learning rate", "2e-5", ("--optimizer.lr", "2e-5")),
+    Recipe("learning rate", "1.5e-4", ("--optimizer.lr", "1.5e-4")),
+    Recipe("batch norm", "running statistics", ("--optimizer.freeze_batch_norm", "false")),
+    Recipe("pasted objects", "one per frame", ("--proxies.paste", "{max_objects: 1}")),
+    Recipe("pasted objects", "two proxies per frame", ("--proxies.ratio", "2")),
+    Recipe("pasted objects", "half of the frames", ("--proxies.ratio", "0.5")),
+    Recipe("colour matching", "none", ("--proxies.paste", "{color_matching: 0}")),
+    Recipe("colour matching", "full", ("--proxies.paste", "{color_matching: 1}")),
+    Recipe("edges", "hard", ("--proxies.paste", "{feather: 0}")),
+    Recipe("size by row", "smaller", ("--proxies.paste", "{height_range: [0.02, 0.2]}")),
+    Recipe("size by row", "not at all", ("--proxies.paste", "{height_range: [0.2, 0.2], height_jitter:
+    0.9}")), Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
+    Recipe("brightness", "unchanged", ("--augmentation.brightness", "0")),
+    Recipe("scale of the streets", "1.0 to 3.0", ("--augmentation.scale_range", "[1.0, 3.0]")),
+    Recipe(
+        "distilled images",
+        "and street-like COCO images",
+        ("--unlabeled.name", "folder", "--unlabeled.root", STREETS, "--unlabeled.options",
+         "{role: closed_set, label_space: cityscapes, allow_unlabelled: true}"),
+    ),
+    Recipe("background of whole images", "ignored, λ 0.1", (
+        "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),
+)  # fmt: skip

@@ -1,0 +1,100 @@
+"""A recipe -> a trained network -> a row. What is there is not made again; what was cut off goes on.
+
+In: recipes, seeds, a data root. Out: rows of a study; networks under `runs/studies`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from segood.cli import main as segood
+from segood.models import load_model
+from segood.runs import CONFIG, FINAL
+from studies.measure import measure_known, measure_unknown
+from studies.recipes import BASE, Recipe
+from studies.rows import add_row, is_there, read_rows
+
+RUNS = Path("runs/studies")
+
+
+def measure_recipes(
+    study: str,
+    recipes: Sequence[Recipe],
+    seeds: Sequence[int],
+    root: Path,
+    *,
+    epochs: int,
+    weights: Path | None,
+) -> None:
+    """Train and measure every recipe with every seed, where the study has no such row yet.
+
+    Args:
+        study: name of the rows' file.
+        recipes: what to train.
+        seeds: of the trainings.
+        root: folder of the data sets.
+        epochs: of every training.
+        weights: start weights; those that `segood models fetch` has brought where not given.
+    """
+    for seed in seeds:
+        for recipe in recipes:
+            key = {"factor": recipe.factor, "level": recipe.level, "seed": seed, "epochs": epochs}
+            if is_there(read_rows(study), **key):
+                continue
+            start = time.perf_counter()
+            out = RUNS / study / f"{recipe.name}-{epochs}-{seed}"
+            given = ["--seed", str(seed), "--epochs", str(epochs), *recipe.arguments]
+            _train(out, [*given, "--data_root", str(root)], weights)
+            trained = time.perf_counter()
+            model = load_model(str(out / FINAL))
+            row = key | {
+                "arguments": given,
+                "unknown": measure_unknown(model, root),
+                "known": {split: measure_known(model, root, split) for split in ("val", "test")},
+                "seconds": {
+                    "training": round(trained - start),
+                    "measuring": round(time.perf_counter() - trained),
+                },
+            }
+            add_row(study, row)
+            tqdm.write(f"{recipe.name} seed {seed}: {_line(row)}")
+
+
+def measure_start(study: str, root: Path, weights: Path | None) -> None:
+    """Measure the network before any training."""
+    key = {"factor": "start", "level": "before training", "seed": 0, "epochs": 0}
+    if is_there(read_rows(study), **key):
+        return
+    model = load_model("espnetv2", checkpoint=str(weights or "espnetv2_s_2.0_city"), scale=2.0)
+    known = {split: measure_known(model, root, split) for split in ("val", "test")}
+    row = key | {"arguments": [], "unknown": measure_unknown(model, root), "known": known}
+    add_row(study, row)
+    tqdm.write(f"before training: {_line(row)}")
+
+
+def _train(out: Path, arguments: Sequence[str], weights: Path | None) -> None:
+    if (out / FINAL).exists():
+        return
+    command = ["train", "--config", str(BASE), "--out", str(out), *arguments]
+    if weights:
+        command += ["--model.checkpoint", str(weights)]
+    if (out / CONFIG).exists():
+        command.append("--resume")
+    if code := segood(command):
+        raise SystemExit(code)
+
+
+def _since(start: float) -> float:
+    return time.perf_counter() - start
+
+
+def _line(row: dict) -> str:  # type: ignore[type-arg]
+    sets = [
+        f"{name} " + "/".join(f"{numbers['all'][key]:.3f}" for key in ("auroc", "ap", "fpr95"))
+        for name, numbers in row["unknown"].items()
+    ]
+    return ", ".join([*sets, f"mIoU {row['known']['test']['miou']:.3f}"])
