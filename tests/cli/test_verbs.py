@@ -152,6 +152,9 @@ def test_data_verbs(segood: Segood, world: WorldPaths, tmp_path: Path) -> None:
     done = segood("data", "check", world.cityscapes, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["datasets"][0]["name"] == "cityscapes"
+    done = segood("data", "check", world.fishyscapes, "--name", "folder", "--options", "{mapping: {0: 0}}")
+    assert done.returncode == 1
+    assert "unknown label value 1" in done.stdout
     city = tmp_path / "cityscapes"
     shutil.copytree(world.cityscapes, city)
     for path in city.rglob("*_labelTrainIds.png"):

@@ -211,3 +211,20 @@ def test_all_public_names_exist() -> None:
     assert dir(segood.data) == sorted(segood.data.__all__)
     with pytest.raises(AttributeError, match="no attribute 'opn_dataset'"):
         segood.data.opn_dataset  # noqa: B018
+
+
+def test_a_folder_has_classes_of_its_own(folder: Path) -> None:
+    options = {"role": "closed_set", "mapping": {0: 0, 1: 2, 255: 255}}
+    dataset = open_dataset("folder", folder, label_space=["road", "shelf", "person"], **options)
+    assert dataset.label_space
+    assert dataset.label_space.class_names == ("road", "shelf", "person")
+    assert len(set(dataset.label_space.colors)) == 3
+    assert dataset[0].target.tolist() == [[0, 0, 2, 2], [0, 255, 2, 2]]
+    plain = open_dataset("folder", folder, label_space=["road", "shelf"], role="closed_set")
+    assert plain[0].target.tolist() == [[0, 0, 1, 1], [0, 255, 1, 1]]
+
+
+@pytest.mark.parametrize("names", [["road"], ["road", "road"], [True, "road"]])
+def test_names_of_classes_are_checked(folder: Path, names: list) -> None:
+    with pytest.raises(UsageError, match="`label_space` must list at least 2 different names"):
+        open_dataset("folder", folder, label_space=names, role="closed_set")

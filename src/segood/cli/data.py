@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jsonargparse import ArgumentParser, Namespace
 
 from segood.cli.frame import make_parser, make_sub_parser, progress_bar, say, say_json
@@ -49,6 +51,12 @@ def _check_parser() -> ArgumentParser:
     parser.add_argument("root", help="folder of the data set")
     parser.add_argument("--name", type=str | None, default=None, help="layout, where several would fit")  # type: ignore[operator]
     parser.add_argument("--split", type=str | None, default=None, help="one split; all if not given")  # type: ignore[operator]
+    parser.add_argument(
+        "--options",
+        type=dict[str, Any],
+        default={},
+        help="of the layout, as in a configuration: '{role: closed_set, label_space: [road, other]}'",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -82,7 +90,9 @@ def _coco_parser() -> ArgumentParser:
 def _check(arguments: Namespace) -> None:
     from segood.data import check_dataset
 
-    report = check_dataset(arguments.root, arguments.name, arguments.split, progress=progress_bar)
+    report = check_dataset(
+        arguments.root, arguments.name, arguments.split, progress=progress_bar, **arguments.options
+    )
     if arguments.json:
         say_json(report.to_dict())
     else:

@@ -5,13 +5,13 @@ In: the root folder and the mapping. Out: frames of the role asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from segood.checks import check_choice
 from segood.data.dataset import PairedDataset, Role
 from segood.data.index import visible_folders
-from segood.data.label_spaces import LabelSpace, get_label_space
+from segood.data.label_spaces import LabelSpace, get_label_space, own_label_space
 from segood.data.lookup import LabelLookup
 from segood.data.paired_folders import IMAGES, OOD_MAPPING, find_label_folder, index_folders
 from segood.data.splits import check_root, choose_split
@@ -32,7 +32,7 @@ def open_folder(
     *,
     mapping: Mapping[int, int] | None = None,
     role: Role = "ood",
-    label_space: str | LabelSpace | None = None,
+    label_space: str | Sequence[str] | LabelSpace | None = None,
     title: str | None = None,
     resize: tuple[int, int] | None = None,
     allow_unlabelled: bool = False,
@@ -47,7 +47,8 @@ def open_folder(
         mapping: `{label value: target value}`. Defaults: for `ood` 0, 1 and 255 as they are; for
             `closed_set` the train ids of `label_space` and 255 as they are.
         role: `ood`, `closed_set` or `proxy`.
-        label_space: `cityscapes`, `camvid` or a `LabelSpace`; for `closed_set`.
+        label_space: `cityscapes`, `camvid`, the names of your classes by train id, or a `LabelSpace`; for
+            `closed_set`.
         title: name in tables; default is the root folder's name.
         resize: (H,W) to which frames and labels are brought.
         allow_unlabelled: keep frames without label; their target is `None`.
@@ -72,7 +73,7 @@ def open_folder(
         ((2, 4, 3), [[1, 1, 1, 1], [1, 1, 1, 1]], 'a')
     """
     check_choice("role", role, ("ood", "closed_set", "proxy"))
-    space = get_label_space(label_space) if isinstance(label_space, str) else label_space
+    space = _label_space(label_space)
     lookup = LabelLookup(*_mapping_and_rule(mapping, role, space))
     folder = check_root("folder", root, EXPECTED)
     if not (folder / IMAGES).is_dir():
@@ -98,6 +99,12 @@ def open_folder(
         label_space=space,
         resize=resize,
     )
+
+
+def _label_space(given: str | Sequence[str] | LabelSpace | None) -> LabelSpace | None:
+    if given is None or isinstance(given, LabelSpace):
+        return given
+    return get_label_space(given) if isinstance(given, str) else own_label_space(given)
 
 
 def _mapping_and_rule(

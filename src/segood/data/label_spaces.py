@@ -8,9 +8,12 @@ CamVid (Brostow et al. 2009, in the reduction of Badrinarayanan et al. 2017).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 from segood.checks import check_choice
+from segood.errors import UsageError
 from segood.types import IGNORE
 
 Color = tuple[int, int, int]
@@ -116,3 +119,25 @@ def get_label_space(name: str) -> LabelSpace:
     spaces = {space.name: space for space in (CITYSCAPES, CAMVID11)}
     check_choice("label_space", name, spaces)
     return spaces[name]
+
+
+def own_label_space(class_names: Sequence[str]) -> LabelSpace:
+    """Return a label space of classes of one's own, with colours that differ.
+
+    Args:
+        class_names: one per train id, at least 2, all different.
+
+    Raises:
+        UsageError: fewer, one that is no text, or the same twice.
+
+    Example:
+        >>> own_label_space(["free", "shelf", "person"]).colors
+        ((214, 63, 63), (63, 107, 214), (151, 214, 63))
+    """
+    names = tuple(class_names)
+    if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise UsageError(f"`label_space` must list at least 2 different names of classes; got {list(names)}")
+    golden = 0.61803398875  # of a turn: neighbours in the list are far apart on the wheel
+    wheel = [hsv_to_rgb(index * golden % 1, 0.705, 0.84) for index in range(len(names))]
+    colors = [(round(red * 255), round(green * 255), round(blue * 255)) for red, green, blue in wheel]
+    return LabelSpace("own", names, tuple(colors))
