@@ -60,8 +60,8 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("colour matching", "full", ("--proxies.paste", "{color_matching: 1}")),
     Recipe("edges", "hard", ("--proxies.paste", "{feather: 0}")),
     Recipe("size by row", "smaller", ("--proxies.paste", "{height_range: [0.02, 0.2]}")),
-    Recipe("size by row", "not at all", ("--proxies.paste", "{height_range: [0.2, 0.2], height_jitter:
-    0.9}")), Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
+    Recipe("size by row", "any size", ("--proxies.paste", "{height_range: [0.2, 0.2], height_jitter: 0.9}")),
+    Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
     Recipe("brightness", "unchanged", ("--augmentation.brightness", "0")),
     Recipe("scale of the streets", "1.0 to 3.0", ("--augmentation.scale_range", "[1.0, 3.0]")),
     Recipe(
