@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from tests.pages import DOCS, blocks, run_commands, run_python
 
-from segood.cli import main
 from segood.data.synthetic import WorldPaths
 from segood.evaluation.protocols import default_protocol
 from segood.models import load_model, save_model
 from segood.scores import get_score, list_scores
 
-PAGE = Path(__file__).parent.parent / "docs" / "comparison.md"
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+PAGE = DOCS / "comparison.md"
 
 
 def test_the_page_runs(world: WorldPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,14 +23,10 @@ def test_the_page_runs(world: WorldPaths, tmp_path: Path, monkeypatch: pytest.Mo
     for seed, name in enumerate(("before", "after")):
         torch.manual_seed(seed)
         save_model(load_model("unet", width=8), f"{name}.safetensors")
-    blocks = FENCE.findall(PAGE.read_text(encoding="utf-8"))
-    assert [kind for kind, _ in blocks] == ["", "python", ""]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(blocks[1][1], str(PAGE), "exec"), {})
-    assert printed.getvalue().splitlines() == re.findall(r"print\(.*?\)  # (.*)", blocks[1][1])
-    for line in blocks[2][1].splitlines():
-        assert main(shlex.split(line)[1:]) == 0, line
+    (tree, _), (python, code), (_, commands) = blocks(PAGE.name)
+    assert (tree, python) == ("", "python")
+    run_python(code, PAGE.name)
+    run_commands(commands)
 
 
 def test_every_score_is_described() -> None:

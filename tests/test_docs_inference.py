@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -11,40 +9,27 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
+from tests.pages import DOCS, blocks, run_python
 
 from segood.models import Inference
 from segood.models.config import InferenceConfig
 
-PAGE = Path(__file__).parent.parent / "docs" / "inference.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
-
-
-def run(code: str) -> tuple[dict[str, Any], list[str]]:
-    names: dict[str, Any] = {}
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(PAGE), "exec"), names)
-    return names, printed.getvalue().splitlines()
-
-
-def blocks() -> list[tuple[str, str]]:
-    return FENCE.findall(PAGE.read_text(encoding="utf-8"))
+PAGE = DOCS / "inference.md"
 
 
 def test_the_page_has_these_blocks() -> None:
-    assert [kind for kind, _ in blocks()] == ["python", "yaml", "python"]
+    assert [kind for kind, _ in blocks(PAGE.name)] == ["python", "yaml", "python"]
 
 
 def test_the_first_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = blocks()[0][1]
-    names, printed = run(code)
-    assert printed == re.findall(r"print\(.*?\)  # (.*)", code)
+    names: dict[str, Any] = {}
+    run_python(blocks(PAGE.name)[0][1], PAGE.name, names)
     assert tuple(names["logits"].shape) == (19, 360, 500)
 
 
 def test_the_configuration_is_one() -> None:
-    given = yaml.safe_load(blocks()[1][1])["model"]["inference"]
+    given = yaml.safe_load(blocks(PAGE.name)[1][1])["model"]["inference"]
     assert Inference.from_dict(InferenceConfig(**given).changes()).num_views == 6
 
 
@@ -63,7 +48,8 @@ def test_the_measurement_runs(shared: Path, tmp_path: Path, monkeypatch: pytest.
         frame = Image.open(shared / "data" / "road_anomaly_21" / folder / "0.png")
         frame.resize((320, 180), Image.Resampling.NEAREST).save(there / "0.png")  # small, to be quick
     monkeypatch.chdir(tmp_path)
-    names, _ = run(blocks()[2][1])
+    names: dict[str, Any] = {}
+    run_python(blocks(PAGE.name)[2][1], PAGE.name, names)
     found = {name: result.auroc for name, result in names["results"].items()}
     assert len(found) == 7
     assert abs(found["bfloat16"] - found["whole"]) < 0.05

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import shlex
 import typing
-from pathlib import Path
 
 from tests.deployment.painted import RedMonitor, street
+from tests.pages import DOCS, run_python
 
 from segood.cli.predict import build_parser
 from segood.deployment import FrameChecks, Tracker, frame_schema
 from segood.deployment.detection import NoVerdictReason
 from segood.deployment.predict_folder import FRAMES
 
-PAGE = (Path(__file__).parent.parent / "docs" / "monitor.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "monitor.md").read_text(encoding="utf-8")
 
 
 def first_column(after: str) -> set[str]:
@@ -63,9 +61,6 @@ def test_the_python_runs() -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.S | re.M)
     code = code.replace("deadline=0.2", "deadline=60.0")  # whatever else the machine does
     frames = [street((10, col, 20, col + 10)) for col in range(4)]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "monitor.md", "exec"), {"monitor": RedMonitor(), "frames": frames})
-    lines = printed.getvalue().splitlines()
+    lines = run_python(code, "monitor.md", {"monitor": RedMonitor(), "frames": frames})
     assert lines[:2] == ["frame#2 1 (10, 2, 20, 12) 0.875", "frame#3 1 (10, 3, 20, 13) 0.875"]
     assert "p99" in lines[2]

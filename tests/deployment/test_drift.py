@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.pages import blocks, run_python
 
 from segood.deployment.drift import (
     FEWEST_FRAMES,
@@ -163,8 +162,6 @@ def test_no_heavy_import() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_pages_example(capsys: pytest.CaptureFixture[str]) -> None:
-    page = Path(__file__).parents[2] / "docs" / "calibration.md"
-    (code,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M)
-    exec(compile(code, str(page), "exec"), {})
-    assert capsys.readouterr().out.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
+def test_the_pages_example() -> None:
+    (code,) = (code for kind, code in blocks("calibration.md") if kind == "python")
+    run_python(code, "calibration.md")

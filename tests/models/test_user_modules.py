@@ -13,7 +13,7 @@ import torch
 from segood.errors import CheckpointError, UsageError
 from segood.models import load_model, read_header, save_model
 from segood.models.config import ModelConfig, PreprocessingConfig
-from segood.models.user_modules import is_import_path
+from segood.user_code import is_import_path
 
 CODE = """
 from dataclasses import dataclass

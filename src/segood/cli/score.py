@@ -24,7 +24,9 @@ def build_parser() -> ArgumentParser:
     add_config(parser)
     parser.add_argument("--model", type=ModelConfig, help="trained network: --model.name FILE.safetensors")
     parser.add_argument("--dataset", type=DatasetConfig)
-    parser.add_argument("--score", default="entropy", help="OoD score, higher = more unknown")
+    parser.add_argument(
+        "--score", default="entropy", help="OoD score, higher = more unknown: a name, or my_score.py:MyScore"
+    )
     parser.add_argument(
         "--method", type=str | None, default=None, help="folder name; the score's if not given"
     )  # type: ignore[operator]

@@ -21,7 +21,7 @@ from segood.data.index import LayoutIndex
 from segood.data.recognition import recognize, recognize_below
 from segood.data.registry import DATASETS, open_dataset
 from segood.data.splits import check_root
-from segood.errors import DataError
+from segood.errors import DataError, UsageError
 from segood.progress import Progress
 
 __all__ = ["CheckReport", "DatasetFacts", "LabelValue", "check_dataset"]
@@ -99,9 +99,10 @@ def _find(root: Path, name: str | None, split: str | None) -> list[tuple[str, st
 def _check_paired(
     root: Path, name: str, split: str | None, progress: Progress | None, options: dict[str, Any]
 ) -> DatasetFacts:
-    dataset = open_dataset(name, root, split, strict=False, **options)
+    lenient: dict[str, Any] = {"strict": False} if name in DATASETS else {}
+    dataset = open_dataset(name, root, split, **lenient, **options)
     if not isinstance(dataset, PairedDataset):
-        raise TypeError(f"{name} is not made of image and label pairs")
+        raise UsageError(f"{name} gives no segood.data.PairedDataset, whose label files could be checked")
     tick = (lambda: None) if progress is None else progress(dataset.title, len(dataset))
 
     def scan(record: Any) -> FrameFacts:

@@ -15,7 +15,8 @@ class DatasetConfig:
     """A data set on disk.
 
     Args:
-        name: layout, see `segood data check --help` (for example cityscapes, camvid, road_anomaly_21).
+        name: layout, see `segood data check --help` (for example cityscapes, camvid, road_anomaly_21), or
+            the import path of code of yours: my_data.py:open_mine.
         root: folder of the data set; a relative one lies under `data_root`.
         split: for example train, val, test; the layout's usual one where not given.
         resize: rows and columns that frames and labels are resized to; the labels' own size where not given.

@@ -25,6 +25,8 @@ from segood.data.kitti import kitti_splits, open_kitti
 from segood.data.lost_and_found import lost_and_found_splits, open_lost_and_found
 from segood.data.road_anomaly import open_road_anomaly
 from segood.data.smiyc import open_smiyc
+from segood.errors import UsageError
+from segood.user_code import call_user_code, check_arguments, imported, is_import_path
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def open_dataset(
     """Open a data set by name.
 
     Args:
-        name: one of `DATASETS`, for example `cityscapes` or `road_anomaly_21`.
+        name: one of `DATASETS`, for example `cityscapes` or `road_anomaly_21`; or the import path of a
+            function or class of yours that is called with `root`, with `split` and `resize` where they are
+            given, and with the options, and gives a `SegmentationDataset`: `my_data.py:open_mine`.
         root: folder of the data set, as its owner ships it.
         split: part of it; may be left out where only one is present or the layout has none.
         resize: (H,W) to which frames (bilinear) and labels (nearest) are brought; see `.resolution`.
@@ -117,7 +121,8 @@ def open_dataset(
         the data set; frames are read when they are asked for.
 
     Raises:
-        UsageError: unknown name, split or option; the nearest valid one is named.
+        UsageError: unknown name, split or option; the nearest valid one is named. Or code of yours that
+            cannot be used.
         DataError: missing root, other layout, files without partner, no frames.
 
     Example:
@@ -135,17 +140,32 @@ def open_dataset(
         segood.errors.UsageError: `name` must be one of cityscapes, ... (did you mean 'cityscapes'?)
     """
     check_dataset_options(name, options)
-    entry = DATASETS[name]
     if resize is not None:
         options["resize"] = resize
-    return entry.open(root, split, **options)
+    if is_import_path(name):
+        return _open_own(name, root, options if split is None else {"split": split, **options})
+    return DATASETS[name].open(root, split, **options)
+
+
+def _open_own(import_path: str, root: str | Path, options: dict[str, Any]) -> SegmentationDataset:
+    with imported(import_path, "data set") as found:
+        if not callable(found):
+            raise UsageError(f"{import_path} must be a function or a class; it is {type(found).__name__}")
+        arguments = check_arguments(found, import_path, options, {"root": root}, "the data set's `options`")
+        dataset = call_user_code(import_path, found, arguments)
+    if not isinstance(dataset, SegmentationDataset):
+        raise UsageError(
+            f"{import_path} must return a segood.data.SegmentationDataset; it returned "
+            f"{type(dataset).__name__}"
+        )
+    return dataset
 
 
 def check_dataset_options(name: str, options: Iterable[str]) -> None:
     """Raise `UsageError` for an unknown data set or option; nothing on disk is looked at.
 
     Args:
-        name: one of `DATASETS`.
+        name: one of `DATASETS`, or an import path, whose code is not looked at here.
         options: names of options for `open_dataset`.
 
     Example:
@@ -153,6 +173,8 @@ def check_dataset_options(name: str, options: Iterable[str]) -> None:
         Traceback (most recent call last):
         segood.errors.UsageError: `options of camvid` must be one of ...; got 'label' (did you mean 'labels'?)
     """
+    if is_import_path(name):
+        return
     check_choice("name", name, DATASETS)
     known = DATASETS[name].options()
     for option in options:

@@ -54,7 +54,7 @@ class EvaluationConfig:
     Args:
         datasets: OoD test sets by a short key.
         closed_set: data sets of the original task by a short key, for the mIoU before and after.
-        score: OoD score, see `segood.scores.list_scores`.
+        score: OoD score, see `segood.scores.list_scores`, or the import path of yours: my_score.py:MyScore.
         threshold: a pixel is OoD where the score reaches this.
         meta: false-alarm filter.
         gallery_frames: frames per data set shown in the report.

@@ -22,6 +22,7 @@ from segood.evaluation.explore_frames import MOST_SEGMENTS, Swept, table_path
 from segood.evaluation.explore_reasons import HeldOut, explained, hold_out
 from segood.evaluation.explore_shown import CONTRIBUTIONS, within_budget
 from segood.evaluation.segment_tables import read_table
+from segood.scores import score_class
 
 PROBABILITIES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Meta probabilities that the report's reader can move to."""
@@ -44,7 +45,7 @@ def begin(swept: Sequence[Swept], config: EvaluationConfig) -> Exploration | Non
     thresholds = swept[0].thresholds
     frames = [frame for part in swept for frame in part.frames]
     return Exploration(
-        score=config.score,
+        score=score_class(config.score).name,
         thresholds=thresholds,
         threshold=config.threshold,
         probabilities=[],

@@ -118,11 +118,11 @@ def summed_up(part: DatasetPart, dataset: SegmentationDataset, exploration: Path
         described,
         [
             _with_intervals(
-                metric.to_result(model=m, dataset=key, score=config.score), part.counts[m], len(dataset)
+                metric.to_result(model=m, dataset=key, score=part.score.name), part.counts[m], len(dataset)
             )
             for m, metric in part.metrics.items()
         ],
-        [_segment_result(m, key, config, table, part.truth[m]) for m, table in rows.items()],
+        [_segment_result(m, part, table) for m, table in rows.items()],
         pd.concat(rows.values(), ignore_index=True),
         _image_rows(key, part.metrics) if config.per_image else None,
         part.sweep.finish(exploration) if part.sweep is not None and exploration is not None else None,
@@ -233,14 +233,13 @@ def _with_intervals(result: PixelResult, counts: ImageCounts, num_images: int) -
     return dataclasses.replace(result, intervals=counts.intervals(Bootstrap(num_images), exact))
 
 
-def _segment_result(
-    model: str, dataset: str, config: EvaluationConfig, rows: pd.DataFrame, truth: dict[str, int]
-) -> SegmentResult:
+def _segment_result(model: str, part: DatasetPart, rows: pd.DataFrame) -> SegmentResult:
+    truth = part.truth[model]
     return SegmentResult(
         model=model,
-        dataset=dataset,
-        score=config.score,
-        threshold=config.threshold,
+        dataset=part.key,
+        score=part.score.name,
+        threshold=part.config.threshold,
         num_ground_truth=sum(truth.values()),
         before_meta=errors_of(rows, sum(truth.values())),
         mean_adjusted_iou=float(rows["adjusted_iou"].mean()) if len(rows) else None,

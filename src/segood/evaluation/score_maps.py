@@ -26,7 +26,8 @@ from segood.evaluation.processes import ALONE, Team, wait_for
 from segood.files import write_bytes
 from segood.models.observation import observe
 from segood.progress import Progress, no_progress
-from segood.scores import get_score
+from segood.scores import get_score, score_class
+from segood.scores.registry import score_identity
 
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
@@ -52,7 +53,7 @@ def export_scores(
         dataset: its frames; labels are not needed. With `resize`, maps have that size; the benchmark
             wants the frames' own.
         out: folder that gets `anomaly_p/…`.
-        score: name of the score.
+        score: name of the score, or the import path of yours, see `segood.scores.get_score`.
         method: name of the method's folder; the score's name if not given.
         team: where several processes call this alike, this one's place: each writes its share of the files.
         progress: see `segood.progress.Progress`.
@@ -81,7 +82,7 @@ def score_folder(
     dataset: SegmentationDataset, out: str | Path, score: str = "entropy", method: str | None = None
 ) -> Path:
     """Return where the score maps of a data set lie."""
-    return Path(out) / "anomaly_p" / (method or score) / dataset.name
+    return Path(out) / "anomaly_p" / (method or score_class(score).name) / dataset.name
 
 
 def write_share(
@@ -98,7 +99,7 @@ def write_share(
     made_by = {
         "weights_sha256": weights_hash(model),
         "preprocessing": json.dumps(model.preprocessing.to_dict(), sort_keys=True),
-        "score": score,
+        "score": score_identity(score),
         "resolution": "frame" if dataset.resize is None else dataset.resolution,
     }
     paths = [folder / f"{record.sample_id}.hdf5" for record in dataset.records]

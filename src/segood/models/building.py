@@ -26,8 +26,9 @@ from segood.models.matching import unwrap_keys
 from segood.models.network import BuiltNetwork
 from segood.models.preprocessing import Preprocessing
 from segood.models.probing import check_forward, probe_num_channels
-from segood.models.user_modules import build_user_network, is_import_path
+from segood.models.user_modules import build_user_network
 from segood.models.zoo import NETWORKS, NetworkEntry
+from segood.user_code import is_import_path
 
 # more than the largest network here has, so that a file with wrong keys still gets the line that lists them
 _MOST_MISSING = 200_000_000

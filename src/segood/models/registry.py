@@ -28,9 +28,9 @@ from segood.models.inference import Inference
 from segood.models.matching import load_weights
 from segood.models.preprocessing import Preprocessing
 from segood.models.probing import check_forward, probe_num_channels
-from segood.models.user_modules import is_import_path
 from segood.models.weights import resolve_weights
 from segood.models.zoo import NETWORKS
+from segood.user_code import is_import_path
 
 _FILE_SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".onnx"}
 _log = logging.getLogger("segood.models")

@@ -22,6 +22,7 @@ from segood.checks import check_logits
 from segood.errors import UsageError
 from segood.scores.arrays import as_tensor, check_finite, widen
 from segood.scores.observation import Observation as Observation
+from segood.user_code import call_user_code
 
 Spacing = Literal["linear", "log"]
 Need = Literal["logits", "fit", "gradients", "features", "dropout", "masks"]
@@ -108,7 +109,19 @@ class Score(ABC):
 
     def _checked_scores(self, logits: Tensor) -> Tensor:
         check_finite(logits, name="logits", score=self.name)
-        return torch.cat([self.compute(widen(block)) for block in row_blocks(logits)], dim=1)
+        compute = self.compute if _is_segoods(type(self)) else self._guarded_compute
+        return torch.cat([compute(widen(block)) for block in row_blocks(logits)], dim=1)
+
+    def _guarded_compute(self, logits: Tensor) -> Tensor:
+        scores: Tensor = call_user_code(
+            f"score {self.name}", self.compute, {"logits": logits}, shown="logits"
+        )
+        n, _, h, w = logits.shape
+        if not isinstance(scores, Tensor) or scores.shape != (n, h, w):
+            got = tuple(getattr(scores, "shape", ())) or type(scores).__name__
+            raise UsageError(f"score {self.name}: compute must return (N,H,W)={(n, h, w)}; got {got}")
+        check_finite(scores, name="scores", score=self.name)
+        return scores
 
     @abstractmethod
     def compute(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
@@ -177,6 +190,10 @@ class Score(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(range={self.range})"
+
+
+def _is_segoods(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "segood"
 
 
 def row_blocks(values: Tensor) -> tuple[Tensor, ...]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import http.server
-import io
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -24,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from tests.pages import DOCS, blocks, run_python
 
 from segood.cli import main
 from segood.cli.predict import build_parser
@@ -333,7 +331,7 @@ def test_a_full_disk_is_told(exported: Exported, photos: Path, tmp_path: Path) -
         predict_fleet([photos / "day0"], exported.path, out)
 
 
-PAGE = (Path(__file__).parents[3] / "docs" / "scale.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "scale.md").read_text(encoding="utf-8")
 
 
 def test_the_page_runs(
@@ -343,17 +341,14 @@ def test_the_page_runs(
     shutil.copytree(photos, "photos")
     (tmp_path / "photos" / "day1" / "cut off.png").unlink()  # it would be exit code 1
     shutil.copy(exported.path, "monitor.segood")
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.S | re.M)
-    assert [kind for kind, _ in blocks] == ["", "python", "python"]
-    first, *others = blocks[0][1].replace("\\\n", "").splitlines()
+    (kind, commands), *python = blocks("scale.md")
+    assert [kind, *(kind for kind, _ in python)] == ["", "python", "python"]
+    first, *others = commands.replace("\\\n", "").splitlines()
     assert main(shlex.split(first)[1:]) == 0
     for line in others:  # these need a cluster at an address
         build_parser().parse_args(shlex.split(line)[2:])
-    for _, code in blocks[1:]:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, "scale.md", "exec"), {})
-        assert printed.getvalue().splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
+    for _, code in python:
+        run_python(code, "scale.md")
 
 
 def test_the_page_says_what_is(whole: Path) -> None:

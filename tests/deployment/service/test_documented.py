@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.deployment.service.red_monitor import RedMonitor
+from tests.pages import DOCS, blocks, run_python
 
 from segood.cli.serve import build_parser
+from segood.deployment.export import Exported
 from segood.deployment.service.app import create_app
 from segood.deployment.service.options import ServiceOptions
 from segood.deployment.service.problems import PROBLEMS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "service.md").read_text(encoding="utf-8")
 
 
 def test_every_code_has_its_line() -> None:
@@ -46,3 +49,10 @@ def test_everything_is_there(kind: str) -> None:
         names = set(re.findall(r"^# TYPE (segood_\w+)(?<!_created) \w+$", exposed, re.M))
         found = set(re.findall(r"`(segood_\w+)(?:\{[\w,]+\})?`", PAGE))
     assert found == names
+
+
+def test_the_python_runs(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(exported.path, tmp_path / "monitor.segood")
+    monkeypatch.chdir(tmp_path)
+    (code,) = (code for kind, code in blocks("service.md") if kind == "python")
+    run_python(code, "service.md")

@@ -13,6 +13,7 @@ from segood.errors import DataError, UsageError
 from segood.evaluation.config import MetaConfig
 from segood.models.config import ModelConfig
 from segood.records import from_dict
+from segood.user_code import is_import_path
 
 if TYPE_CHECKING:
     from segood.evaluation.protocols import SegmentProtocol
@@ -77,7 +78,8 @@ class ScoreConfig:
     """A score that all networks are tried with.
 
     Args:
-        name: one of `segood.scores.list_scores`; the entry's key where not given.
+        name: one of `segood.scores.list_scores`, or the import path of a score of yours; the entry's key
+            where not given.
         options: of the score; those given are not searched for.
         search: look for the best of the score's `search_space` on the validation split.
         threshold: a pixel is OoD where the score reaches this; chosen on the validation split if not given.
@@ -160,7 +162,8 @@ class ComparisonConfig:
                 if not key or set(key) & set("/\\") or key.startswith("."):
                     raise UsageError(f"`{name}` must have keys that can name a folder; got {key!r}")
         for key, score in self.scores.items():
-            check_choice(f"scores.{key}.name", score.name or key, list_scores())
+            if not is_import_path(score.name or key):
+                check_choice(f"scores.{key}.name", score.name or key, list_scores())
             if score.threshold is not None and not math.isfinite(score.threshold):
                 raise UsageError(f"`scores.{key}.threshold` must be a finite number; got {score.threshold}")
         for test_set in self.datasets.values():

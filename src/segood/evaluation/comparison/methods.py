@@ -27,6 +27,7 @@ from segood.evaluation.comparison.tuning import (
 from segood.files import atomic_path, write_json
 from segood.progress import Progress
 from segood.scores import Score, get_score, score_class
+from segood.scores.registry import score_identity
 
 if TYPE_CHECKING:
     from segood.models import SegmentationModel
@@ -50,10 +51,13 @@ class Method:
     threshold: float | None = None
     threshold_source: str = ""
 
+    def _origin(self) -> list[Any]:
+        return [score_identity(self.info.score), self.info.options]
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of name, options and statistics of the score."""
         assert self.score is not None, "asked of usable methods only"
-        digest = hashlib.sha256(json.dumps([self.info.score, self.info.options], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self._origin(), sort_keys=True).encode())
         for name, array in sorted(_state(self.score).items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
@@ -92,7 +96,8 @@ def prepare_methods(
     ready: dict[str, Method] = {}
     drafts = []
     for key, config in scores.items():
-        maker = {**made_by, "name": config.name or key, "options": config.options, "search": config.search}
+        name = score_identity(config.name or key)
+        maker = {**made_by, "name": name, "options": config.options, "search": config.search}
         maker |= {"threshold": config.threshold, "choice": choice}
         stem = folder / f"{network}__{key}"
         stored = _load(stem, network, key, config, maker)
