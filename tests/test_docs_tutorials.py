@@ -1,0 +1,82 @@
+"""The tutorials are executed, as far as a test can: files written, Python run, commands called or parsed."""
+
+from __future__ import annotations
+
+import math
+import re
+import runpy
+import shlex
+import sys
+from importlib import import_module, resources
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.pages import DOCS, blocks, run_commands, run_python, write_file
+
+from segood.cli.frame import shipped_configs
+from segood.data.synthetic import WorldPaths
+from segood.training import plan_epoch
+
+
+def parse_command(line: str) -> None:
+    """Check that a command's verb, options and configuration exist, without running it."""
+    program, verb, *arguments = shlex.split(line)
+    assert program == "segood", line
+    shipped = shipped_configs()
+    words = [str(shipped.get(word, word)) for word in arguments]
+    import_module(f"segood.cli.{verb}").build_parser().parse_args(words)
+
+
+def test_your_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = "tutorials/your_network.md"
+    files = [path for _, code in blocks(page) if (path := write_file(code))]
+    assert [str(path) for path in files] == ["practise.py", "networks/mine.py", "mine.yaml"]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    runpy.run_path("practise.py")
+    for name in [name for name in sys.modules if name.split(".")[0] == "networks"]:
+        del sys.modules[name]
+    for kind, code in blocks(page):
+        if kind == "":
+            run_commands(code)
+        elif kind == "python" and not code.startswith("# "):
+            run_python(code, page)
+
+
+def test_the_papers_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: WorldPaths) -> None:
+    """What looks at data and prepares it is called; what needs the real weights is parsed."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for folder in (world.cityscapes, world.coco, world.lost_and_found):
+        (data / folder.name).symlink_to(folder)
+    (data / "fishyscapes_static").symlink_to(world.fishyscapes)
+    monkeypatch.chdir(tmp_path)
+    page = "tutorials/paper_table.md"
+    written = [path for kind, code in blocks(page) if kind == "yaml" and (path := write_file(code))]
+    assert [str(path) for path in written] == ["compare_paper.yaml"]
+    lines = [line for kind, code in blocks(page) if kind == "" for line in code.splitlines()]
+    assert len(lines) == 15
+    for line in lines:
+        if line.startswith("segood data "):
+            run_commands(line)
+        else:
+            parse_command(line)
+
+
+def test_the_numbers_of_the_papers_table() -> None:
+    page = (DOCS / "tutorials" / "paper_table.md").read_text(encoding="utf-8")
+    stored = yaml.safe_load(
+        resources.files("segood.configs").joinpath("paper_cityscapes_coco.yaml").read_text()
+    )
+    images = len(plan_epoch(2975, 46751, ratio=stored["proxies"]["ratio"], mode="images", seed=0, epoch=0))
+    steps = math.ceil(images / stored["batch_size"])
+    assert f"{images:,} images; in batches of 8 that is {steps} steps an epoch" in page
+    assert f"{steps * stored['epochs']:,} in {stored['epochs']} epochs" in page
+    on_gpu = (DOCS / "benchmarks_gpu.md").read_text(encoding="utf-8")
+    for precision, milliseconds, memory in (("float32", "177", "15.7"), ("bfloat16", "87", "9.7")):
+        assert re.search(
+            rf"deeplabv3plus_wrn38 \| {precision} \| {milliseconds} \| \S+ \| {memory} \|", on_gpu
+        )
+        assert f"{milliseconds} ms" in page
+        assert f"{memory} GB" in page
