@@ -17,9 +17,12 @@ import pytest
 import yaml
 from tests.pages import DOCS, blocks, run_commands, run_python, write_file
 
+import segood
 from segood.cli.frame import shipped_configs
 from segood.data.synthetic import WorldPaths
 from segood.training import plan_epoch
+
+TEMPLATES = Path(segood.__file__).parent / "reporting" / "templates"
 
 
 def parse_command(line: str) -> None:
@@ -94,3 +97,15 @@ def test_the_numbers_of_the_papers_table() -> None:
         )
         assert f"{milliseconds} ms" in page
         assert f"{memory} GB" in page
+
+
+def test_reading_a_report() -> None:
+    page = (DOCS / "tutorials" / "read_a_report.md").read_text(encoding="utf-8")
+    for _, line in blocks("tutorials/read_a_report.md"):
+        parse_command(line)
+    for picture in re.findall(r"!\[.+?\]\((.+?)\)", page):
+        assert (DOCS / "tutorials" / picture).is_file()
+    template = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.glob("report_*.html"))
+    for title in re.findall(r"^## \d (.+)$", page, re.M):
+        assert title in template or title == "Why this segment?", title
+    assert round(151_872 / (151_872 + 1_452_615), 3) == 0.095
