@@ -1,6 +1,7 @@
 """`python -m studies`: measure what is missing, and write the tables from what is there.
 
     python -m studies factors --data_root data     # hours; goes on where it was cut off
+    python -m studies small_objects --data_root data --trained NETWORK.safetensors
     python -m studies tables                       # seconds
 
 In: data sets, rows. Out: rows in `studies/results`, tables and figures in `docs/`.
@@ -12,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from studies.recipes import BASE_RECIPE, FACTORS, STREETS
+from studies.recipes import BASE_RECIPE, FACTORS, STREETS, WEIGHTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,18 +21,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studies", description=(__doc__ or "").splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     factors = verbs.add_parser("factors", help="one change of the recipe at a time")
-    for verb in (factors,):
+    factors.add_argument("--seeds", type=int, nargs="+", default=[0])
+    factors.add_argument("--epochs", type=int, default=1)
+    factors.add_argument("--only", nargs="+", default=[], help="factors to measure")
+    small = verbs.add_parser("small_objects", help="resolution, tiles and scales on Lost & Found")
+    small.add_argument(
+        "--trained", type=Path, help="a network of `segood train`; else the one before training"
+    )
+    for verb in (factors, small):
         verb.add_argument("--data_root", type=Path, required=True, help="folder of the data sets")
         verb.add_argument("--weights", type=Path, help="start weights; else those of `segood models fetch`")
-        verb.add_argument("--seeds", type=int, nargs="+", default=[0])
-        verb.add_argument("--epochs", type=int, default=1)
-        verb.add_argument("--only", nargs="+", default=[], help="factors to measure")
     verbs.add_parser("tables", help="write tables and figures")
     options = parser.parse_args(argv)
     if options.verb == "tables":
         from studies.tables import write_tables
 
         write_tables()
+        return 0
+    if options.verb == "small_objects":
+        from studies.small_objects import measure_ways
+
+        start = str(options.trained or options.weights or WEIGHTS)
+        measure_ways("after" if options.trained else "before", start, options.data_root)
         return 0
     return _factors(options)
 

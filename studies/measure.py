@@ -53,45 +53,61 @@ def in_order(sample_ids: Sequence[str]) -> list[int]:
 
 @torch.inference_mode()
 def measure_unknown(
-    model: SegmentationModel, root: Path, *, score: Score | None = None, sets: Sequence[str] = SETS
+    model: SegmentationModel,
+    root: Path,
+    *,
+    score: Score | None = None,
+    sets: Sequence[str] = SETS,
+    halves: Sequence[str] = HALVES,
 ) -> dict[str, dict[str, Any]]:
-    """Return numbers by data set and half, and of `all` frames.
+    """Return numbers by data set and half; with both halves also of `all` frames.
 
     Args:
         model: in eval mode.
         root: folder with a folder per data set.
         score: entropy where not given.
         sets: data sets to measure on.
+        halves: frames of others are not looked at.
     """
     score = score or get_score("entropy")
     numbers: dict[str, dict[str, Any]] = {}
     for name in sets:
         dataset = open_dataset(name, root / name, resize=SIZE)
-        metrics = {half: _metrics(score) for half in HALVES}
-        for half, image, target in _frames(name, dataset):
+        metrics = {half: _metrics(score) for half in halves}
+        for half, image, target in _frames(name, dataset, halves):
             metrics[half].update(score(logits=model(_batch(image)))[0].numpy(), target)
-        everything = _metrics(score).merge(metrics["tuning"]).merge(metrics["test"])
-        numbers[name] = {half: _numbers(found) for half, found in {**metrics, "all": everything}.items()}
+        if len(halves) > 1:
+            metrics["all"] = _metrics(score)
+            for half in halves:
+                metrics["all"].merge(metrics[half])
+        numbers[name] = {half: _numbers(found) for half, found in metrics.items()}
     return numbers
 
 
 @torch.inference_mode()
-def measure_known(model: SegmentationModel, root: Path, split: str) -> dict[str, Any]:
-    """Return mIoU on CamVid's frames at their own size, mapped to Cityscapes train ids."""
+def measure_known(
+    model: SegmentationModel, root: Path, split: str, *, most: int | None = None
+) -> dict[str, Any]:
+    """Return mIoU on CamVid, or its first frames, at their own size, mapped to Cityscapes' classes."""
     dataset = open_dataset("camvid", root / "camvid", split, labels="cityscapes")
     metrics = ClosedSetMetrics(model.num_classes, model.class_names)
-    for image, target, _ in tqdm(dataset, f"camvid {split}", leave=False):
+    frames = range(len(dataset))[:most]
+    for index in tqdm(frames, f"camvid {split}", leave=False):
+        image, target, _ = dataset[index]
         assert target is not None
         metrics.update(model(_batch(image)).argmax(1)[0].numpy(), target)
-    return {"miou": metrics.compute().miou, "frames": len(dataset)}
+    return {"miou": metrics.compute().miou, "frames": len(frames)}
 
 
-def _frames(name: str, dataset: SegmentationDataset) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _frames(
+    name: str, dataset: SegmentationDataset, halves: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     order = in_order([record.sample_id for record in dataset.records])
-    for position, index in enumerate(tqdm(order, name, leave=False)):
+    of = {index: half_of(position, len(order)) for position, index in enumerate(order)}
+    for index in tqdm([index for index in order if of[index] in halves], name, leave=False):
         image, target, _ = dataset[index]
         assert target is not None, "these sets have labels"
-        yield half_of(position, len(order)), image, target
+        yield of[index], image, target
 
 
 def _batch(image: np.ndarray) -> torch.Tensor:

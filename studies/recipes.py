@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASE = Path(__file__).with_name("base.yaml")
+WEIGHTS = "espnetv2_s_2.0_city"
+"""Start weights by the name that `segood models fetch` knows."""
 STREETS = "coco_streets"
 """Folder under the data root with street-like images that have no labels, see `studies.streets`."""
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from segood.cli import main as segood
-from segood.models import load_model
+from segood.models import SegmentationModel, load_model
 from segood.runs import CONFIG, FINAL
-from studies.measure import measure_known, measure_unknown
-from studies.recipes import BASE, Recipe
-from studies.rows import add_row, is_there, read_rows
+from studies.measure import HALVES, measure_known, measure_unknown
+from studies.recipes import BASE, WEIGHTS, Recipe
+from studies.rows import Row, add_row, is_there, read_rows
 
 RUNS = Path("runs/studies")
 
@@ -29,6 +30,7 @@ def measure_recipes(
     *,
     epochs: int,
     weights: Path | None,
+    told: bool = False,
 ) -> None:
     """Train and measure every recipe with every seed, where the study has no such row yet.
 
@@ -38,6 +40,7 @@ def measure_recipes(
         seeds: of the trainings.
         root: folder of the data sets.
         epochs: of every training.
+        told: measure on the test halves, too, which nothing may be chosen by.
         weights: start weights; those that `segood models fetch` has brought where not given.
     """
     for seed in seeds:
@@ -50,16 +53,8 @@ def measure_recipes(
             given = ["--seed", str(seed), "--epochs", str(epochs), *recipe.arguments]
             _train(out, [*given, "--data_root", str(root)], weights)
             trained = time.perf_counter()
-            model = load_model(str(out / FINAL))
-            row = key | {
-                "arguments": given,
-                "unknown": measure_unknown(model, root),
-                "known": {split: measure_known(model, root, split) for split in ("val", "test")},
-                "seconds": {
-                    "training": round(trained - start),
-                    "measuring": round(time.perf_counter() - trained),
-                },
-            }
+            row = key | {"arguments": given, **_measured(load_model(str(out / FINAL)), root, told=told)}
+            row["seconds"] = {"training": round(trained - start), "measuring": round(_since(trained))}
             add_row(study, row)
             tqdm.write(f"{recipe.name} seed {seed}: {_line(row)}")
 
@@ -69,11 +64,18 @@ def measure_start(study: str, root: Path, weights: Path | None) -> None:
     key = {"factor": "start", "level": "before training", "seed": 0, "epochs": 0}
     if is_there(read_rows(study), **key):
         return
-    model = load_model("espnetv2", checkpoint=str(weights or "espnetv2_s_2.0_city"), scale=2.0)
-    known = {split: measure_known(model, root, split) for split in ("val", "test")}
-    row = key | {"arguments": [], "unknown": measure_unknown(model, root), "known": known}
+    model = load_model("espnetv2", checkpoint=str(weights or WEIGHTS), scale=2.0)
+    row = key | {"arguments": [], **_measured(model, root, told=True)}
     add_row(study, row)
     tqdm.write(f"before training: {_line(row)}")
+
+
+def _measured(model: SegmentationModel, root: Path, *, told: bool) -> dict[str, Any]:
+    halves, splits = (HALVES, ("val", "test")) if told else (HALVES[:1], ("val",))
+    return {
+        "unknown": measure_unknown(model, root, halves=halves),
+        "known": {split: measure_known(model, root, split) for split in splits},
+    }
 
 
 def _train(out: Path, arguments: Sequence[str], weights: Path | None) -> None:
@@ -92,9 +94,9 @@ def _since(start: float) -> float:
     return time.perf_counter() - start
 
 
-def _line(row: dict) -> str:  # type: ignore[type-arg]
+def _line(row: Row) -> str:
     sets = [
-        f"{name} " + "/".join(f"{numbers['all'][key]:.3f}" for key in ("auroc", "ap", "fpr95"))
+        f"{name} " + "/".join(f"{numbers['tuning'][key]:.3f}" for key in ("auroc", "ap", "fpr95"))
         for name, numbers in row["unknown"].items()
     ]
-    return ", ".join([*sets, f"mIoU {row['known']['test']['miou']:.3f}"])
+    return ", ".join([*sets, f"mIoU {row['known']['val']['miou']:.3f}"])

@@ -1,0 +1,174 @@
+"""Rows -> the tables and figures of `docs/study.md`; nothing in them comes from anywhere else.
+
+In: `results/*.jsonl`. Out: the page, its tables written anew between their marks, and SVG figures.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from segood.data.registry import DATASETS
+from segood.files import write_text
+from studies.figures import draw_factors
+from studies.measure import SETS
+from studies.rows import RESULTS, Row, read_rows
+from studies.small_objects import AREAS
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "study.md"
+Group = tuple[str, str, int]
+"""Factor, level, epochs: what rows of several seeds have in common."""
+
+
+def write_tables(page: Path = PAGE, results: Path = RESULTS) -> None:
+    """Write all tables and figures of the study."""
+    text = page.read_text()
+    for name, table in TABLES.items():
+        text = with_table(text, name, table(results))
+    write_text(page, text)
+    draw_factors(factor_points(read_rows("factors", results)), page.parent / "images" / "study_factors.svg")
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """Return a page whose table of this name is replaced.
+
+    Raises:
+        ValueError: it has no marks of that name.
+
+    Example:
+        >>> with_table("a\\n<!-- table: t -->\\nold\\n<!-- end -->\\nb", "t", "new")
+        'a\\n<!-- table: t -->\\n\\nnew\\n\\n<!-- end -->\\nb'
+    """
+    marks = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not marks.search(text):
+        raise ValueError(f"the page has no `<!-- table: {name} -->` … `<!-- end -->`")
+    return marks.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text)
+
+
+def factor_table(results: Path) -> str:
+    """Return what one change of the recipe does, on the halves that choices are made on."""
+    rows = read_rows("factors", results)
+    start = _start(rows)
+    if start is None:
+        return "Nothing measured yet."
+    sets = [f"{_title(name)} AP, FPR95" for name in SETS]
+    head = ["factor", "level", "seeds", *sets, "AP ×", "FPR95 ×", "mIoU"]
+    lines = [_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)])]
+    for (factor, level, _), found in grouped(rows).items():
+        values = [*(_pair(found, name, "tuning") for name in SETS), *_ratios(found, start)]
+        cost = [100 * (row["known"]["val"]["miou"] - start["known"]["val"]["miou"]) for row in found]
+        before = f"{100 * start['known']['val']['miou']:.1f} %"
+        miou = before if factor == "start" else _spread(cost, "{:+.1f}")
+        shown = ["", level] if factor in ("start", "base") else [factor, level]
+        lines.append(_row([*shown, str(len(found)), *values, miou]))
+    return "\n".join([*lines, "", provenance(rows)])
+
+
+def small_objects_table(results: Path) -> str:
+    """Return what resolution, tiles and scales find of small objects, and what they cost."""
+    rows = read_rows("small_objects", results)
+    if not rows:
+        return "Nothing measured yet."
+    ends = [*(f"below {end:,}" for end in AREAS[1:]), f"{AREAS[-1]:,} and more"]
+    head = [
+        "network",
+        "the frame at",
+        "AUROC",
+        "AP",
+        "FPR95",
+        *(f"found, {end} px" for end in ends),
+        "ms/frame",
+    ]
+    lines = [_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)])]
+    for row in rows:
+        numbers = [_short(row[key]) for key in ("auroc", "ap", "fpr95")]
+        found = [f"{number} of {objects}" for number, objects in row["found"]]
+        lines.append(_row([row["network"], row["way"], *numbers, *found, f"{row['ms']:,}"]))
+    return "\n".join([*lines, "", provenance(rows)])
+
+
+def factor_points(rows: Sequence[Row]) -> list[tuple[str, str, list[float], list[float]]]:
+    """Return (factor, level, AP ratios, FPR95 ratios), a ratio per seed, without the start."""
+    start = _start(rows)
+    if start is None:
+        return []
+    return [
+        (
+            factor,
+            level,
+            [ratio(row, start, "ap") for row in found],
+            [ratio(row, start, "fpr95") for row in found],
+        )
+        for (factor, level, _), found in grouped(rows).items()
+        if factor != "start"
+    ]
+
+
+def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
+    """Return rows by what they have in common beside the seed, in the order in which they first appear."""
+    found: dict[Group, list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["factor"], row["level"], row["epochs"]), []).append(row)
+    return found
+
+
+def ratio(row: Row, start: Row, key: str, half: str = "tuning") -> float:
+    """Return the geometric mean over the data sets of a number by that before training."""
+    logs = [math.log(row["unknown"][name][half][key] / start["unknown"][name][half][key]) for name in SETS]
+    return math.exp(statistics.fmean(logs))
+
+
+def provenance(rows: Sequence[Row]) -> str:
+    """Return one line: when, on what, with what, and for how long."""
+    made = [row["provenance"] for row in rows]
+    dates = sorted({found["date"] for found in made})
+    machines = sorted({f"{found['processor']}, {found['threads']} thread(s)" for found in made})
+    versions = sorted({found["packages"]["torch"] for found in made})
+    spent = [sum(row["seconds"].values()) for row in rows if "seconds" in row]
+    hours = f", {sum(spent) / 3600:.1f} hours, other work beside it" if spent else ""
+    return (
+        f"{len(rows)} rows, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, {'; '.join(machines)}, "
+        f"torch {', '.join(versions)}{hours}."
+    )
+
+
+def _start(rows: Sequence[Row]) -> Row | None:
+    return next((row for row in rows if row["factor"] == "start"), None)
+
+
+def _pair(rows: Sequence[Row], name: str, half: str) -> str:
+    numbers = [row["unknown"][name][half] for row in rows]
+    return ", ".join(_spread([found[key] for found in numbers], "{:.3f}") for key in ("ap", "fpr95"))
+
+
+def _ratios(rows: Sequence[Row], start: Row) -> list[str]:
+    return [_spread([ratio(row, start, key) for row in rows], "{:.2f}") for key in ("ap", "fpr95")]
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    """Return a mean, with the standard deviation over seeds where there are several."""
+    mean = form.format(statistics.fmean(values))
+    more = f" ± {form.format(statistics.stdev(values)).lstrip('+')}" if len(values) > 1 else ""
+    return f"{mean}{more}".replace("0.", ".") if form == "{:.3f}" else f"{mean}{more}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _title(name: str) -> str:
+    return DATASETS[name].title
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "factors": factor_table,
+    "small_objects": small_objects_table,
+}

@@ -1,0 +1,151 @@
+"""The study: its tables are those of its rows, its measurements agree with scikit-learn, its recipes are
+commands."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+from studies.measure import SIZE, half_of, measure_known, measure_unknown
+from studies.recipes import BASE, FACTORS
+from studies.rows import RESULTS, add_row, is_there, read_rows
+from studies.streets import link_street_images
+from studies.tables import DOCS, PAGE, factor_points, ratio, with_table, write_tables
+
+from segood.cli.train import build_parser
+from segood.data import open_dataset
+from segood.data.synthetic import WorldPaths
+from segood.models import load_model
+from segood.scores import get_score
+from segood.training import TrainConfig
+from studies import measure, recipes, small_objects, tables
+
+
+def test_tables_and_figures_are_those_of_the_rows(tmp_path: Path) -> None:
+    page = shutil.copy(PAGE, tmp_path / "study.md")
+    write_tables(page, RESULTS)
+    assert page.read_text() == PAGE.read_text(), "python -m studies tables"
+    drawn = sorted((tmp_path / "images").glob("*.svg"))
+    assert drawn
+    for figure in drawn:
+        assert figure.read_text() == (DOCS / "images" / figure.name).read_text(), "python -m studies tables"
+
+
+def test_every_table_has_its_place_and_every_place_its_table() -> None:
+    marks = [line for line in PAGE.read_text().splitlines() if line.startswith("<!-- table: ")]
+    assert sorted(marks) == sorted(f"<!-- table: {name} -->" for name in tables.TABLES)
+    with pytest.raises(ValueError, match="no `<!-- table: other -->`"):
+        with_table("a page", "other", "")
+
+
+@pytest.mark.parametrize("module", [measure, recipes, small_objects, tables])
+def test_examples(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recipe", FACTORS, ids=lambda recipe: recipe.name)
+def test_every_recipe_is_a_command(recipe: recipes.Recipe) -> None:
+    parser = build_parser()
+    base = parser.parse_args(["--config", str(BASE)])
+    given = parser.parse_args(["--config", str(BASE), *recipe.arguments])
+    assert (given == base) == (recipe.factor == "base")
+    built = parser.instantiate(given)
+    TrainConfig(**{name: built[name] for name in TrainConfig.__dataclass_fields__}).check()
+
+
+def test_no_two_recipes_are_the_same() -> None:
+    names, changes = {r.name for r in FACTORS}, {tuple(sorted(r.arguments)) for r in FACTORS}
+    assert len(names) == len(changes) == len(FACTORS)
+
+
+def test_halves_add_up_to_what_scikit_learn_finds(world: WorldPaths, tmp_path: Path) -> None:
+    (tmp_path / "fishyscapes_static").symlink_to(world.fishyscapes)
+    torch.manual_seed(0)
+    model = load_model("unet", width=8)
+    numbers = measure_unknown(model, tmp_path, sets=["fishyscapes_static"])["fishyscapes_static"]
+    dataset = open_dataset("fishyscapes_static", world.fishyscapes, resize=SIZE)
+    score, scores, targets = get_score("entropy"), [], []
+    with torch.no_grad():
+        for image, target, _ in dataset:
+            assert target is not None
+            frame = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+            scores.append(score(logits=model(frame))[0].numpy()[target != 255])
+            targets.append(target[target != 255])
+    for half, chosen in (("tuning", slice(2)), ("test", slice(2, None)), ("all", slice(None))):
+        value, truth = np.concatenate(scores[chosen]), np.concatenate(targets[chosen])
+        assert numbers[half]["auroc"] == pytest.approx(roc_auc_score(truth, value), abs=1e-3), half
+        assert numbers[half]["ap"] == pytest.approx(average_precision_score(truth, value), abs=1e-3), half
+        assert numbers[half]["known_pixels"] + numbers[half]["unknown_pixels"] == len(truth)
+    assert [half_of(i, len(dataset)) for i in range(5)] == ["tuning"] * 2 + ["test"] * 3
+
+
+def test_known_pixels_are_measured_on_real_frames(shared: Path) -> None:
+    weights = shared / "weights" / "espnetv2_s_0.5_city_1024x512.pth"
+    model = load_model("espnetv2", checkpoint=str(weights), scale=0.5)
+    found = measure_known(model, shared / "data", "val", most=4)
+    assert found["frames"] == 4
+    assert 0.2 < found["miou"] < 0.9
+
+
+def test_ways_are_measured_on_real_frames(shared: Path) -> None:
+    weights = str(shared / "weights" / "espnetv2_s_2.0_city_1024x512.pth")
+    row = small_objects.measure_way(weights, small_objects.WAYS[0], shared / "data", "tuning", most=2)
+    assert row["frames"] == 2
+    assert row["auroc"] > 0.8
+    assert sum(objects for _, objects in row["found"]) == 3
+    assert all(found <= objects for found, objects in row["found"])
+
+
+def test_rows_are_kept_and_found(tmp_path: Path) -> None:
+    assert read_rows("some", tmp_path) == []
+    row = add_row("some", {"factor": "λ", "seed": 1}, tmp_path)
+    assert set(row["provenance"]) == {"date", "revision", "processor", "threads", "packages"}
+    add_row("some", {"factor": "λ", "seed": 2}, tmp_path)
+    rows = read_rows("some", tmp_path)
+    assert [r["seed"] for r in rows] == [1, 2]
+    assert is_there(rows, factor="λ", seed=2)
+    assert not is_there(rows, factor="λ", seed=3)
+
+
+def test_ratios_by_hand() -> None:
+    def row(factor: str, values: list[float], seed: int = 0) -> dict[str, object]:
+        by_set = zip(measure.SETS, values, strict=True)
+        unknown = {name: {"tuning": {"ap": v, "fpr95": v / 2}} for name, v in by_set}
+        return {"factor": factor, "level": factor, "epochs": 1, "seed": seed, "unknown": unknown}
+
+    start, better = row("start", [0.1, 0.2, 0.4]), row("base", [0.2, 0.2, 1.6])
+    assert ratio(better, start, "ap") == pytest.approx(2)  # the geometric mean of 2, 1 and 4
+    points = factor_points([start, better, row("base", [0.1, 0.2, 0.4], seed=1)])
+    assert points == [("base", "base", pytest.approx([2, 1]), pytest.approx([2, 1]))]
+
+
+def test_street_images_are_those_with_street_furniture_or_traffic(tmp_path: Path) -> None:
+    shown = {1: ["traffic light"], 2: ["car"], 3: ["car", "bus"], 4: ["dog"], 5: ["car", "car"]}
+    names = sorted({name for things in shown.values() for name in things})
+    annotations = [
+        {"image_id": image, "category_id": names.index(name)}
+        for image, things in shown.items()
+        for name in things
+    ]
+    images = [{"id": i, "file_name": f"{i}.jpg", "height": 480, "width": 640} for i in shown]
+    images[-1]["height"] = 300
+    (tmp_path / "coco" / "annotations").mkdir(parents=True)
+    (tmp_path / "coco" / "train2017").mkdir()
+    for image in images:
+        (tmp_path / "coco" / "train2017" / str(image["file_name"])).write_bytes(b"x")
+    (tmp_path / "coco" / "annotations" / "instances_train2017.json").write_text(
+        json.dumps({
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
+        })
+    )  # fmt: skip
+    for _ in range(2):  # what is there stays
+        assert link_street_images(tmp_path / "coco", tmp_path / "streets") == 2
+    assert sorted(p.name for p in (tmp_path / "streets" / "images").iterdir()) == ["1.jpg", "3.jpg"]
