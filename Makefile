@@ -22,7 +22,7 @@ demo: $(READY)  ## synthetic world -> training -> before/after table -> runs/dem
 	$(BIN)/segood demo --out runs/demo
 
 docs: $(READY)  ## the documentation site, in site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 check: $(READY)  ## the quick part: lint, format, types, import contract
 	$(BIN)/ruff check src tests benchmarks studies docs examples

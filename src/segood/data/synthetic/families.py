@@ -73,6 +73,7 @@ PROXY_FAMILIES = (
     ProxyFamily("vase", 86, "indoor", "vase", _GLAZE),
     ProxyFamily("teddy bear", 88, "indoor", "teddy_bear", ("fur", "mottle", "plaid")),
 )
+"""Families that the proxies show, by COCO's names, in the COCO layout."""
 
 OBSTACLE_FAMILIES = (
     ObstacleFamily("crate", (2, 3, 4, 5, 6, 7, 10, 11, 12, 13), "cuboid", ("slats",), (0.6, 0.4, 0.45)),
