@@ -191,12 +191,19 @@ def helps(verb: str) -> Iterator[tuple[str, str]]:
 
 
 def _helps(words: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    lines = parser.format_help().strip().splitlines()  # argparse leaves the lines of a description long
-    yield words, "\n".join(part for line in lines for part in textwrap.wrap(line, WIDTH) or [""])
+    yield words, "\n\n".join(map(_reflowed, parser.format_help().strip().split("\n\n")))
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name in action.choices:
                 yield from _helps(f"{words} {name}", action.choices[name])
+
+
+def _reflowed(paragraph: str) -> str:
+    """Wrap a paragraph of prose, whose lines argparse leaves as they were written."""
+    lines = paragraph.splitlines()
+    if max(map(len, lines)) <= WIDTH or any(line.startswith(" ") for line in lines):
+        return paragraph
+    return textwrap.fill(" ".join(lines), WIDTH)
 
 
 def command_page() -> str:

@@ -7,6 +7,7 @@ all pages is executed, here or by the test named below.
 from __future__ import annotations
 
 import ast
+import doctest
 import inspect
 import os
 import re
@@ -22,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from docs import docstrings, hooks
 from docs.hooks import PACKAGES, configurations, page_of, public_names
 from playwright.sync_api import Browser, expect
 from tests.pages import DOCS, blocks, run_python
@@ -174,6 +176,12 @@ def test_every_field_is_in_the_reference(pages: dict[str, Page]) -> None:
         text = squeezed(anchors[f"{config.__module__}.{config.__qualname__}"])
         for field in config.__annotations__:  # those of a base class are at the base class
             assert squeezed(field) in text, f"{config.__name__}.{field}"
+
+
+def test_the_examples_of_what_builds_it_run() -> None:
+    for module in (docstrings, hooks):
+        failed, tried = doctest.testmod(module)
+        assert (failed, tried > 0) == (0, True), module
 
 
 # ---- what it refers to
