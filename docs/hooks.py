@@ -83,14 +83,24 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return rewrite_links(markdown, posixpath.dirname(f"docs/{page.file.src_uri}"), page.file.src_uri)
 
 
-def on_page_content(html_text: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Write equations as MathML, which browsers draw without a script."""
+def on_page_content(text: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Write equations as MathML."""
+    return with_mathml(text)
+
+
+def with_mathml(text: str) -> str:
+    """Return HTML with its equations, as `pymdownx.arithmatex` leaves them, drawn without a script.
+
+    Example:
+        >>> with_mathml('<span class="arithmatex">\\\\(t\\\\)</span>').partition("<mi>")[2]
+        't</mi></mrow></math>'
+    """
 
     def mathml(match: re.Match[str]) -> str:
         display = "inline" if match[1] == "span" else "block"
         return convert(html.unescape(match[2]).strip(), display=display)
 
-    return _MATH.sub(mathml, html_text)
+    return _MATH.sub(mathml, text)
 
 
 # ---- links
