@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from segood.cli import main
+from segood.data import open_dataset
 from segood.data.synthetic import WorldPaths
 from segood.errors import UsageError
+from segood.evaluation.config import EvaluationConfig
+from segood.evaluation.explore import begin
+from segood.evaluation.runner import measure_dataset
+from segood.models import load_model
 from segood.scores import Score, get_score, score_class
 from segood.scores.registry import score_identity
 
@@ -134,3 +139,19 @@ def test_its_maps_and_numbers_go_by_its_name(
     capsys.readouterr()
     assert main(command) == 2
     assert "was made with another score" in capsys.readouterr().err
+
+
+def test_an_evaluation_calls_it_by_its_name(
+    folder: Path, checkpoints: dict[str, Path], world: WorldPaths
+) -> None:
+    dataset = open_dataset("fishyscapes_static", world.fishyscapes)
+    models = {"net": load_model(checkpoints["before"])}
+    config = EvaluationConfig(score="mine.py:Half", threshold=0.4)
+    config.check()
+    measured = measure_dataset("static", dataset, models, config, exploration=folder / "tables")
+    (pixel,), (segment,) = measured.pixel, measured.segment
+    assert (pixel.score, segment.score) == ("half", "half")
+    assert pixel.auroc == pytest.approx(0.5)  # it says the same everywhere
+    begun = begin([measured.swept], config)
+    assert begun is not None
+    assert begun.score == "half"
