@@ -140,5 +140,5 @@ def file_hash(path: str | Path) -> str:
             while block := handle.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({system_says(error)})") from error
     return digest.hexdigest()
