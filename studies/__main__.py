@@ -2,6 +2,7 @@
 
     python -m studies factors --data_root data     # hours; goes on where it was cut off
     python -m studies small_objects --data_root data --trained NETWORK.safetensors
+    python -m studies meta RUN                     # of an evaluated run; seconds
     python -m studies tables                       # seconds
 
 In: data sets, rows. Out: rows in `studies/results`, tables and figures in `docs/`.
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     small.add_argument(
         "--trained", type=Path, help="a network of `segood train`; else the one before training"
     )
+    meta = verbs.add_parser("meta", help="features, protocols and transfer of the meta classifier")
+    meta.add_argument("run", type=Path, help="a run that `segood evaluate` has evaluated")
+    meta.add_argument("--network", default="after training", help="how the tables call its network")
     for verb in (factors, small):
         verb.add_argument("--data_root", type=Path, required=True, help="folder of the data sets")
         verb.add_argument("--weights", type=Path, help="start weights; else those of `segood models fetch`")
@@ -43,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         start = str(options.trained or options.weights or WEIGHTS)
         measure_ways("after" if options.trained else "before", start, options.data_root)
+        return 0
+    if options.verb == "meta":
+        from studies.meta import measure_meta
+
+        measure_meta(options.run, options.network)
         return 0
     return _factors(options)
 

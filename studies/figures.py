@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import io
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from segood.files import write_text
 
 GREY, BLUE, RED = "#8a8f98", "#2f6fb2", "#b2452f"
 
 
-def draw_factors(points: Sequence[tuple[str, str, list[float], list[float]]], path: Path) -> None:
+class Point(NamedTuple):
+    """One level of one factor, a ratio per seed."""
+
+    factor: str
+    level: str
+    ap: list[float]
+    fpr95: list[float]
+
+
+def draw_factors(points: Sequence[Point], path: Path) -> None:
     """Draw a line per level: AP and FPR95 by those before training; dashed, the base recipe's.
 
     Args:
-        points: (factor, level, AP ratios, FPR95 ratios), a ratio per seed.
+        points: numbers by those before training.
         path: SVG file to write.
     """
     import matplotlib as mpl
@@ -26,20 +37,21 @@ def draw_factors(points: Sequence[tuple[str, str, list[float], list[float]]], pa
     with mpl.rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(9, 0.9 + 0.24 * len(points)), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
-        titles = {2: "AP by that before training: more is better", 3: "FPR95 by that before: less is better"}
-        for axis, (column, title) in zip(axes, titles.items(), strict=True):
-            base = next((p for p in points if p[0] == "base"), None)
-            if base is not None:
-                axis.axvline(sum(base[column]) / len(base[column]), color=GREY, linewidth=1, linestyle="--")
+        titles = {"ap": "AP by that before training: more is better", "fpr95": "FPR95 by that before: less"}
+        for axis, (number, title) in zip(axes, titles.items(), strict=True):
+            for point in points:
+                if point.factor == "base":
+                    middle = statistics.fmean(getattr(point, number))
+                    axis.axvline(middle, color=GREY, linewidth=1, linestyle="--")
             axis.axvline(1, color=RED, linewidth=1)
             for place, point in enumerate(points):
-                values: list[float] = point[column]  # type: ignore[assignment]
+                values: list[float] = getattr(point, number)
                 axis.plot([min(values), max(values)], [place, place], color=BLUE, linewidth=2, alpha=0.4)
                 axis.plot(values, [place] * len(values), "o", color=BLUE, markersize=4)
             axis.set_title(title, fontsize=9, loc="left")
             axis.grid(axis="x", color="#dddddd", linewidth=0.6)
             axis.spines[["top", "right", "left"]].set_visible(False)
-        names = [level if factor == "base" else f"{factor}: {level}" for factor, level, *_ in points]
+        names = [p.level if p.factor == "base" else f"{p.factor}: {p.level}" for p in points]
         axes[0].set_yticks(range(len(points)), names)
         axes[0].invert_yaxis()
         axes[0].tick_params(axis="y", length=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from segood.data.registry import DATASETS
 from segood.files import write_text
-from studies.figures import draw_factors
+from studies.figures import Point, draw_factors
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
 from studies.small_objects import AREAS
@@ -91,18 +91,50 @@ def small_objects_table(results: Path) -> str:
     return "\n".join([*lines, "", provenance(rows)])
 
 
-def factor_points(rows: Sequence[Row]) -> list[tuple[str, str, list[float], list[float]]]:
-    """Return (factor, level, AP ratios, FPR95 ratios), a ratio per seed, without the start."""
+def meta_table(results: Path) -> str:
+    """Return how well false alarms are told, by protocol, and with what."""
+    rows = read_rows("meta", results)
+    if not rows:
+        return "Nothing measured yet."
+    head = ["network", "data set", "segments (false)", "AUROC group", "AUROC leave-one-out", "accuracy group",
+            "accuracy leave-one-out", "without looking", "first features (LARS)"]  # fmt: skip
+    lines = [_row(head), _row(["---"] * 3 + ["---:"] * 5 + ["---"])]
+    for row in rows:
+        group, single = row["group"], row["leave-one-out"]
+        numbers = [
+            group["auroc"],
+            single["auroc"],
+            group["accuracy"],
+            single["accuracy"],
+            group["naive_accuracy"],
+        ]
+        counts = f"{row['segments']} ({row['false_alarms']})"
+        first = ", ".join(f"`{name}`" for name in row.get("first_features", [])) or "–"
+        lines.append(_row([row["network"], _title(row["dataset"]), counts, *map(_short, numbers), first]))
+    return "\n".join([*lines, "", provenance(rows)])
+
+
+def transfer_table(results: Path) -> str:
+    """Return what a classifier that was fitted on one set is worth on another."""
+    rows = [row for row in read_rows("meta", results) if "transfer" in row]
+    if not rows:
+        return "Nothing measured yet."
+    lines = [_row(["network", "fitted on", *(_title(name) for name in SETS)])]
+    lines.append(_row(["---", "---", *["---:"] * len(SETS)]))
+    for row in rows:
+        own = {row["dataset"]: row["group"]["auroc"]}
+        cells = [_short({**row["transfer"], **own}.get(name)) for name in SETS]
+        lines.append(_row([row["network"], _title(row["dataset"]), *cells]))
+    return "\n".join(lines)
+
+
+def factor_points(rows: Sequence[Row]) -> list[Point]:
+    """Return what the figure shows: every level but the start."""
     start = _start(rows)
     if start is None:
         return []
     return [
-        (
-            factor,
-            level,
-            [ratio(row, start, "ap") for row in found],
-            [ratio(row, start, "fpr95") for row in found],
-        )
+        Point(factor, level, *([ratio(row, start, key) for row in found] for key in ("ap", "fpr95")))
         for (factor, level, _), found in grouped(rows).items()
         if factor != "start"
     ]
@@ -156,8 +188,8 @@ def _spread(values: Sequence[float], form: str) -> str:
     return f"{mean}{more}".replace("0.", ".") if form == "{:.3f}" else f"{mean}{more}"
 
 
-def _short(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".")
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("0.", ".")
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -171,4 +203,6 @@ def _title(name: str) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "factors": factor_table,
     "small_objects": small_objects_table,
+    "meta": meta_table,
+    "transfer": transfer_table,
 }

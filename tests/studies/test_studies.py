@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -21,10 +22,11 @@ from studies.tables import DOCS, PAGE, factor_points, ratio, with_table, write_t
 from segood.cli.train import build_parser
 from segood.data import open_dataset
 from segood.data.synthetic import WorldPaths
+from segood.meta import MetaClassifier
 from segood.models import load_model
 from segood.scores import get_score
 from segood.training import TrainConfig
-from studies import measure, recipes, small_objects, tables
+from studies import measure, meta, recipes, small_objects, tables
 
 
 def test_tables_and_figures_are_those_of_the_rows(tmp_path: Path) -> None:
@@ -100,6 +102,34 @@ def test_ways_are_measured_on_real_frames(shared: Path) -> None:
     assert row["auroc"] > 0.8
     assert sum(objects for _, objects in row["found"]) == 3
     assert all(found <= objects for found, objects in row["found"])
+
+
+def segment_table(seed: int, images: int = 8) -> pd.DataFrame:
+    """Segments of which the larger ones are rarely false alarms, five per image."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=5 * images)
+    return pd.DataFrame({
+        "sample_id": np.repeat([f"{i}" for i in range(images)], 5),
+        "size": size,
+        "noise": rng.normal(size=5 * images),
+        "is_false_positive": size + 0.7 * rng.normal(size=5 * images) < 0,
+    })  # fmt: skip
+
+
+def test_the_meta_classifier_by_protocol_and_on_other_sets() -> None:
+    own, other = segment_table(0), segment_table(1)
+    row = meta.measure_table(own, {"other": other, "nothing": other[other["is_false_positive"]]})
+    assert (row["segments"], row["images"], row["first_features"][0]) == (40, 8, "size")
+    assert row["false_alarms"] == own["is_false_positive"].sum()
+    assert 0.6 < row["group"]["auroc"] < 1
+    assert row["group"] != row["leave-one-out"]
+    columns = ["size", "noise"]
+    fitted = MetaClassifier().fit(own[columns], own["is_false_positive"])
+    expected = roc_auc_score(other["is_false_positive"], fitted.predict_proba(other[columns]))
+    assert row["transfer"] == {"other": pytest.approx(expected), "nothing": None}
+    all_false = meta.measure_table(own[own["is_false_positive"]], {})
+    assert all_false["group"]["auroc"] is None
+    assert "transfer" not in all_false
 
 
 def test_rows_are_kept_and_found(tmp_path: Path) -> None:
