@@ -1,14 +1,13 @@
 """What the documentation site has beside the pages in docs/: reference pages, files that pages link to.
 
-In: the package and the repository. Out: generated pages, links that stay inside, equations as MathML.
-MkDocs calls the `on_…` functions; see `hooks` in mkdocs.yml.
+In: the package and the repository. Out: generated pages, links that stay inside. MkDocs
+calls the `on_…` functions; see `hooks` in mkdocs.yml.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import html
 import inspect
 import os
 import posixpath
@@ -20,7 +19,6 @@ from importlib import import_module, resources
 from pathlib import Path
 from unittest.mock import patch
 
-from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -49,7 +47,6 @@ WIDTH = 80
 
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
-_MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 
 
 # ---- what MkDocs calls
@@ -81,26 +78,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.generated_by:
         return markdown
     return rewrite_links(markdown, posixpath.dirname(f"docs/{page.file.src_uri}"), page.file.src_uri)
-
-
-def on_page_content(text: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Write equations as MathML."""
-    return with_mathml(text)
-
-
-def with_mathml(text: str) -> str:
-    """Return HTML with its equations, as `pymdownx.arithmatex` leaves them, drawn without a script.
-
-    Example:
-        >>> with_mathml('<span class="arithmatex">\\\\(t\\\\)</span>').partition("<mi>")[2]
-        't</mi></mrow></math>'
-    """
-
-    def mathml(match: re.Match[str]) -> str:
-        display = "inline" if match[1] == "span" else "block"
-        return convert(html.unescape(match[2]).strip(), display=display)
-
-    return _MATH.sub(mathml, text)
 
 
 # ---- links

@@ -21,7 +21,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import markdown
 import pytest
 import yaml
 from docs import docstrings, hooks
@@ -38,6 +37,7 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 EXECUTED_BY = {
     "calibration.md": "deployment/test_drift.py",
     "comparison.md": "test_docs_comparison.py",
+    "explanation/": "test_docs_explanation.py",
     "howto/": "test_docs_howto.py",
     "index.md": "test_docs_howto.py",
     "inference.md": "test_docs_inference.py",
@@ -183,16 +183,6 @@ def test_the_examples_of_what_builds_it_run() -> None:
     for module in (docstrings, hooks):
         failed, tried = doctest.testmod(module)
         assert (failed, tried > 0) == (0, True), module
-
-
-def test_equations_need_no_script() -> None:
-    generic = {"pymdownx.arithmatex": {"generic": True}}
-    text = "With $\\lambda < 1$:\n\n$$\n\\frac{a}{b}\n$$\n\nA price of $5 and \\$6, `$OUT`."
-    page = markdown.markdown(text, extensions=list(generic), extension_configs=generic)
-    shown = hooks.with_mathml(page)
-    assert shown.count("<math") == 2
-    assert (shown.count('display="inline"'), shown.count('display="block"')) == (1, 1)
-    assert all(part in shown for part in ("&#x003BB;", "<mfrac>", "$5 and $6", "<code>$OUT</code>"))
 
 
 # ---- what it refers to
