@@ -1,4 +1,4 @@
-"""Four scores on two networks, one table with intervals; what is fitted never sees a test frame. 20 seconds.
+"""Four scores on two networks, one table with intervals; what is fitted never sees a test frame. 10 seconds.
 
 python examples/05_compare_scores.py runs/examples     writes comparison/ with tables and report.html
 """

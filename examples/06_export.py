@@ -1,4 +1,4 @@
-"""One file with network, thresholds and meta classifier, run by a process that has no PyTorch. 15 seconds.
+"""One file with network, thresholds and meta classifier, run by a process that has no PyTorch. 10 seconds.
 
 python examples/06_export.py runs/examples     writes monitor.segood; needs the runs of 02 and 03
 """
