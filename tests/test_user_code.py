@@ -30,9 +30,7 @@ def test_errors_name_the_place(folder: Path) -> None:
     (folder / "code.py").write_text("def f(a, b=1):\n    return a / b\n")
     with imported("code.py:f", "number") as found:
         assert call_user_code("code.py:f", found, {"a": 4, "b": 2}) == 2
-        with pytest.raises(
-            UsageError, match=r"code.py:f failed .* ZeroDivisionError: .* \(code.py, line 2"
-        ):
+        with pytest.raises(UsageError, match=r"code.py:f failed .* ZeroDivisionError: .* \(code.py, line 2"):
             call_user_code("code.py:f", found, {"a": 4, "b": 0})
 
 
