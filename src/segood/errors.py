@@ -5,6 +5,8 @@ leaves with its `exit_code`. Any other exception is a bug in segood.
 """
 
 import errno
+import os
+import re
 
 LONGEST = 1000
 """Characters of the longest line; of longer ones the middle is left out."""
@@ -50,12 +52,20 @@ def system_says(error: OSError, remedy: str = "") -> str:
         >>> system_says(OSError(errno.EIO, "Input/output error"))
         'Input/output error; is its drive still there? then repeat the command'
     """
+    error = _first_of_shutil(error)
     said = error.strerror or str(error)
-    if error.args and isinstance(error.args[0], list):  # shutil's, one entry per file
-        said = str(error.args[0][0][-1])
     if drive_is_gone(error):
         remedy = "is its drive still there? then repeat the command"
     return f"{said}; {remedy}" if remedy else said
+
+
+def _first_of_shutil(error: OSError) -> OSError:
+    """Return what went wrong with the first file, where shutil has collected texts of several."""
+    if not error.args or not isinstance(error.args[0], list):
+        return error
+    text = str(error.args[0][0][-1])
+    number = re.match(r"\[Errno (\d+)\]", text)
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(text)
 
 
 class SegoodError(Exception):
