@@ -104,7 +104,9 @@ def test_output_that_vanishes(
         assert "is its drive still there" in line or "Read-only file system; " in line, line
     # names of temporary files stay where the drive took no command any more
     visible = {key: value for key, value in facts(out).items() if ".part" not in key}
-    assert older.items() <= visible.items()
+    # between two renames: what vouches for the older results has gone, so nobody takes a mixture for any
+    if not older.items() <= visible.items():
+        assert "run/metrics.json" in older.keys() - visible.keys()
     again = call(*job.argv(small_data, out), *job.again_if_begun(out))
     assert again.code == 0, again.stderr
     assert {key: value for key, value in facts(out).items() if ".part" not in key} == wanted

@@ -92,7 +92,8 @@ def prepare_cityscapes(root: str | Path, *, progress: Progress | None = None) ->
     with ThreadPoolExecutor() as pool:
         try:
             missing = [s for s, miss in zip(sources, pool.map(is_missing, sources), strict=True) if miss]
-            if missing:  # where all is there, the folder may be read-only
+            # where all is there, the folder may be read-only; a killed process leaves its lock
+            if missing or (folder / "gtFine" / runs.LOCK).exists():
                 with runs.locked(folder / "gtFine"):
                     list(pool.map(convert, missing))
         except BaseException:

@@ -37,7 +37,7 @@ from segood.evaluation.runner import (
     empty_segments,
 )
 from segood.evaluation.segment_tables import read_table
-from segood.evaluation.staging import holds_only_leftovers, staged, work_folder
+from segood.evaluation.staging import holds_only_leftovers, recover, staged, work_folder
 from segood.files import atomic_path, write_text
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, list_models, load_model, read_header
@@ -221,17 +221,19 @@ def filter_run(run: str | Path, config: MetaConfig) -> RunResults:
         DataError: the run has not been evaluated.
     """
     run = Path(run)
-    results = RunResults.load(run / runs.METRICS)
-    segments = read_segments(run)
-    what = runs.read_config(run, runs.EVALUATION) if (run / runs.EVALUATION).exists() else None
-    explored = None
-    with contextlib.suppress(DataError):
-        begun = Exploration.load(run / EXPLORATION_FILE)
-        explored = explore(begun, segments, run / runs.EXPLORATION, config)
-    with runs.locked(run), staged(run, FILTERED) as folder:
-        if what is not None:
-            runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
-        return _filter_and_save(folder, results, segments, config, explored, _known_origin(run))
+    with runs.locked(run):
+        recover(run)
+        results = RunResults.load(run / runs.METRICS)
+        segments = read_segments(run)
+        what = runs.read_config(run, runs.EVALUATION) if (run / runs.EVALUATION).exists() else None
+        explored = None
+        with contextlib.suppress(DataError):
+            begun = Exploration.load(run / EXPLORATION_FILE)
+            explored = explore(begun, segments, run / runs.EXPLORATION, config)
+        with staged(run, FILTERED) as folder:
+            if what is not None:
+                runs.write_yaml(folder / runs.EVALUATION, {**what, "meta": dataclasses.asdict(config)})
+            return _filter_and_save(folder, results, segments, config, explored, _known_origin(run))
 
 
 def read_segments(run: str | Path) -> pd.DataFrame:

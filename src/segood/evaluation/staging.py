@@ -7,21 +7,26 @@ places of the run's own once everything has been written. A failure leaves the r
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segood.errors import OutputError, system_says
+from segood.files import write_json
 from segood.runs import LOCK
 
 _PREFIX = ".evaluation."
 _STAGED = f"{_PREFIX}staged."
 _PIECES = f"{_PREFIX}pieces."
+_JOURNAL = "journal.json"
+"""Parts about to be replaced, last the one that vouches for all, and whether there was an older one."""
 
 
 def work_folder(run: Path, fingerprint: str) -> Path:
     """Return the folder for the pieces of an evaluation; what others have left is removed."""
+    recover(run)
     folder = run / f"{_PIECES}{fingerprint}"
     for left in run.glob(f"{_PREFIX}*") if run.is_dir() else ():
         if left != folder:
@@ -46,9 +51,9 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
     is_new = not run.exists()
     try:
         run.mkdir(parents=True, exist_ok=True)
-        for left in run.glob(f"{_STAGED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        recover(run)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=run))
+        write_json(folder / _JOURNAL, {part: (run / part).exists() for part in parts})
     except OSError as error:
         raise OutputError(f"cannot write to {run}: {system_says(error, 'permission?')}") from error
     done = False
@@ -59,15 +64,8 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
             raise OutputError(
                 f"cannot write to {run}: {system_says(error, 'free space or permission?')}"
             ) from error
-        try:
-            # what vouches for the others goes first and comes last: a process that is killed in between
-            # leaves a run that has not been evaluated, not one half of this and half of that evaluation
-            if parts and (run / parts[-1]).exists():
-                (run / parts[-1]).rename(folder / f"old {parts[-1]}")
-            for part in parts:
-                _replace(folder, run, part)
-        except OSError as error:
-            raise OutputError(f"cannot replace {run / part}: {system_says(error, 'permission?')}") from error
+        if parts:
+            _replace_all(folder, run, parts)
         done = True
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -79,6 +77,50 @@ def holds_only_leftovers(run: Path) -> bool:
     """Return whether a folder is missing, or empty but for what an interrupted evaluation left."""
     ours = (_PREFIX, LOCK)
     return not run.exists() or (run.is_dir() and all(p.name.startswith(ours) for p in run.iterdir()))
+
+
+def recover(run: Path) -> None:
+    """Bring older results back that were cut off while they were replaced; whoever calls holds the run.
+
+    As long as what vouches for the new results is not there, the older ones count.
+    """
+    for left in run.glob(f"{_STAGED}*"):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, IndexError):
+            had = json.loads((left / _JOURNAL).read_text())
+            names = [part for part in had if Path(part).name == part]
+            if not (run / names[-1]).exists():
+                _roll_back(left, run, {part: bool(had[part]) for part in names})
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _roll_back(folder: Path, run: Path, had: dict[str, bool]) -> None:
+    for part, existed in had.items():
+        old = folder / f"old {part}"
+        if (run / part).exists() and (old.exists() or not existed):
+            (run / part).rename(folder / f"new {part}")
+        if old.exists():
+            old.rename(run / part)
+
+
+def _replace_all(folder: Path, run: Path, parts: Sequence[str]) -> None:
+    """Let what vouches for the others go first and come last.
+
+    A process that is killed in between leaves a run that has not been evaluated, not one half of this
+    evaluation and half of that; `recover` brings the older one back.
+    """
+    voucher, replaced = parts[-1], 0
+    try:
+        if (run / voucher).exists():
+            (run / voucher).rename(folder / f"old {voucher}")
+        for part in parts:
+            _replace(folder, run, part)
+            replaced += 1
+    except OSError as error:
+        if not replaced:  # all else is as it was
+            with contextlib.suppress(OSError):
+                (folder / f"old {voucher}").rename(run / voucher)
+        said = system_says(error, "permission?")
+        raise OutputError(f"cannot replace {run / parts[replaced]}: {said}") from error
 
 
 def _replace(folder: Path, run: Path, part: str) -> None:
