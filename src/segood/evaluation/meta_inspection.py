@@ -22,6 +22,7 @@ from segood.evaluation.meta_explanation import Explanation, explain_segment, fin
 from segood.evaluation.meta_numbers import feature_path, removed_by_size, transfer
 from segood.evaluation.results import RunResults
 from segood.evaluation.run import filter_run, read_segments
+from segood.evaluation.staging import recover
 from segood.meta import MetaClassifier
 
 
@@ -90,6 +91,8 @@ def inspect_run(
         UndefinedMetricError: `explain` for a network without segments of both kinds.
     """
     run = Path(run)
+    with runs.locked(run):
+        recover(run)
     results, segments = RunResults.load(run / runs.METRICS), read_segments(run)
     if ranking is not None and ranking < 1:
         raise UsageError(f"`ranking` must be a number of features, at least 1; got {ranking}")

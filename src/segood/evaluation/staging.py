@@ -68,9 +68,12 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
             _replace_all(folder, run, parts)
         done = True
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if is_new and not done:
+        if done:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif is_new:
             shutil.rmtree(run, ignore_errors=True)
+        else:
+            recover(run)
 
 
 def holds_only_leftovers(run: Path) -> bool:
@@ -82,15 +85,26 @@ def holds_only_leftovers(run: Path) -> bool:
 def recover(run: Path) -> None:
     """Bring older results back that were cut off while they were replaced; whoever calls holds the run.
 
-    As long as what vouches for the new results is not there, the older ones count.
+    As long as what vouches for the new results is not there, the older ones count. Where the drive is away,
+    everything stays as it is for the next time.
     """
     for left in run.glob(f"{_STAGED}*"):
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, IndexError):
-            had = json.loads((left / _JOURNAL).read_text())
-            names = [part for part in had if Path(part).name == part]
-            if not (run / names[-1]).exists():
-                _roll_back(left, run, {part: bool(had[part]) for part in names})
+        try:
+            had = _journal(left)
+            if had and not (run / list(had)[-1]).exists():
+                _roll_back(left, run, had)
+        except OSError:
+            continue
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _journal(folder: Path) -> dict[str, bool]:
+    """Return which parts had an older one; nothing where the replacing cannot have begun."""
+    try:
+        had = json.loads((folder / _JOURNAL).read_text())
+        return {part: bool(existed) for part, existed in had.items() if Path(part).name == part}
+    except (FileNotFoundError, ValueError, AttributeError):
+        return {}
 
 
 def _roll_back(folder: Path, run: Path, had: dict[str, bool]) -> None:
@@ -116,9 +130,6 @@ def _replace_all(folder: Path, run: Path, parts: Sequence[str]) -> None:
             _replace(folder, run, part)
             replaced += 1
     except OSError as error:
-        if not replaced:  # all else is as it was
-            with contextlib.suppress(OSError):
-                (folder / f"old {voucher}").rename(run / voucher)
         said = system_says(error, "permission?")
         raise OutputError(f"cannot replace {run / parts[replaced]}: {said}") from error
 
