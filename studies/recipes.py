@@ -42,12 +42,18 @@ FACTORS: tuple[Recipe, ...] = (
     BASE_RECIPE,
     Recipe("in-distribution term", "labels", ("--loss.distillation", "0")),
     Recipe("in-distribution term", "labels and distillation", ("--loss.distillation", "0.5")),
+    Recipe(
+        "proxies",
+        "small images, too",
+        ("--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}"),
+    ),
     Recipe("proxies", "whole images", ("--proxies.mode", "images", "--proxies.ratio", "0.2")),
     Recipe(
         "proxies",
         "whole images, labels",
         ("--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.distillation", "0"),
     ),
+    Recipe("λ", "0.03", ("--loss.ood_weight", "0.03")),
     Recipe("λ", "0.1", ("--loss.ood_weight", "0.1")),
     Recipe("λ", "0.6", ("--loss.ood_weight", "0.6")),
     Recipe("normalisation", "pooled, λ 0.9", ("--loss.normalization", "pooled", "--loss.ood_weight", "0.9")),
