@@ -54,7 +54,8 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
         names = [p.level if p.factor == "base" else f"{p.factor}: {p.level}" for p in points]
         axes[0].set_yticks(range(len(points)), names)
         axes[0].invert_yaxis()
-        axes[0].tick_params(axis="y", length=0)
+        for axis in axes:
+            axis.tick_params(axis="y", length=0)
         content = io.StringIO()
         figure.savefig(content, format="svg", metadata={"Date": None})
     path.parent.mkdir(parents=True, exist_ok=True)
