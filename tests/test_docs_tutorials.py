@@ -51,7 +51,7 @@ def run_blocks(page: str) -> None:
 def test_your_network_and_its_deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     files = [path for _, code in blocks("tutorials/your_network.md") if (path := write_file(code))]
-    assert [str(path) for path in files] == ["practise.py", "networks/mine.py", "mine.yaml"]
+    assert [str(path) for path in files] == ["practise.py", "networks/mine.py", "mine.yaml", "no_labels.yaml"]
     monkeypatch.syspath_prepend(str(tmp_path))
     runpy.run_path("practise.py")
     for name in [name for name in sys.modules if name.split(".")[0] == "networks"]:

@@ -138,7 +138,8 @@ def test_unpaired_files_are_both_named(folder: Path) -> None:
     (folder / "labels_masks" / "b.png").unlink()
     with pytest.raises(
         DataError,
-        match=r"1 image without label \(first: .*b\.png\) and 1 label without image \(first: .*a\.png\); add",
+        match=r"1 image without label \(first: .*b\.png\) and 1 label without image \(first: .*a\.png\); "
+        "add or remove them, or keep images without label by the option `allow_unlabelled: true`$",
     ):
         open_dataset("folder", folder)
     with pytest.raises(DataError, match=r": 1 label without image \(first: .*a\.png\); add or remove them$"):

@@ -63,6 +63,8 @@ def test_on_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     told = json.loads(capsys.readouterr().out)
     assert Monitor.load(out, sha256=told["sha256"]).label == "unet"
     assert told["card"]["parity"]["num_frames"] == 1
+    assert main(["export", str(run), "--out", str(out), "--num_frames", "1"]) == 0
+    assert "frames: brought to 128×64, " in capsys.readouterr().out
 
 
 def test_a_network_of_another_kind_of_inference(run: Path, tmp_path: Path) -> None:

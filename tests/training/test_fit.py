@@ -233,7 +233,7 @@ def test_bad_input_leaves_nothing_behind(world: WorldPaths, tmp_path: Path) -> N
         (UsageError, "`trainer.sync_batchnorm` needs GPUs", {"trainer": {**CPU, "sync_batchnorm": True}}),
         (UsageError, "crop_size", {"augmentation": AugmentationConfig(crop_size=(0, 0))}),
         (DataError, "does not exist", {"validation": DatasetConfig("cityscapes", str(tmp_path / "none"))}),
-        (UsageError, "fishyscapes_static is of the kind ood", {
+        (UsageError, "or a folder with the options .*; fishyscapes_static is of the kind ood", {
             "validation": DatasetConfig("fishyscapes_static", str(world.fishyscapes))
         }),
         (UsageError, "did you mean 'protocol'", {

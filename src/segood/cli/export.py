@@ -95,6 +95,8 @@ def run(arguments: Namespace) -> None:
         return
     parity = done.parity
     say(f"{done.path}: {done.size / 1e6:.1f} MB, SHA-256 {done.sha256}")
+    if (size := done.card["settings"]["frame_size"]) is not None:
+        say(f"frames: brought to {size[1]}×{size[0]}, whatever their size and shape")
     say(
         f"against PyTorch on {len(parity.frames)} frames: entropy within {parity.entropy_difference:.1e}, "
         f"{parity.num_matched} of {parity.num_objects} objects match, {parity.num_borderline} borderline"

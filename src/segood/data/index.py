@@ -158,7 +158,7 @@ def check_paired(index: LayoutIndex, dataset: str, root: Path, *, allow_unlabell
     if parts:
         remedy = "add or remove them"
         if without_label:
-            remedy += ", or pass allow_unlabelled=True to keep images without label"
+            remedy += ", or keep images without label by the option `allow_unlabelled: true`"
         raise DataError(f"{dataset} at {root}: {' and '.join(parts)}; {remedy}")
 
 

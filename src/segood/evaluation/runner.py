@@ -191,7 +191,8 @@ def check_closed_set(dataset: SegmentationDataset, models: Sequence[Segmentation
     if dataset.role != "closed_set":
         raise UsageError(
             f"{dataset.title} is of the kind {dataset.role}; "
-            "the original task (`closed_set`) needs a data set with train ids, such as cityscapes"
+            "the original task (`closed_set`) needs a data set with train ids, such as cityscapes, or a "
+            "folder with the options `role: closed_set` and `label_space`"
         )
     _require_labels(dataset, "the original task needs labels for all")
     for model in models:

@@ -93,11 +93,12 @@ class TrainConfig:
     """One training run.
 
     Args:
-        street: in-distribution training images.
+        street: in-distribution training images; with `loss.distillation: 1` they need no labels, but the
+            data set's option `allow_unlabelled: true`.
         model: network and start weights.
         proxies: stand-ins for unknown objects; none for ordinary training.
-        unlabeled: further in-distribution images, for distillation alone: any data set whose frames may have
-            no label; what labels it has are not looked at.
+        unlabeled: further in-distribution images, for distillation alone: any data set, with its option
+            `allow_unlabelled: true` where frames have no label; what labels it has are not looked at.
         validation: in-distribution images for the mIoU after each epoch.
         loss: objective.
         augmentation: random changes.

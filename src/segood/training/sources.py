@@ -28,7 +28,8 @@ def open_street(
     dataset = description.open(config.data_root)
     if dataset.role != "closed_set":
         raise UsageError(
-            "`street` and `validation` must be data sets with train ids, such as cityscapes or camvid; "
+            "`street` and `validation` must be data sets with train ids, such as cityscapes or camvid, or a "
+            "folder with the options `role: closed_set` and `label_space`; "
             f"{dataset.name} is of the kind {dataset.role}"
         )
     missing = [record.sample_id for record in dataset.records if record.label is None]

@@ -160,7 +160,7 @@ def check_calibration_set(dataset: SegmentationDataset) -> None:
     if missing:
         raise DataError(
             f"{dataset.title}: {len(missing)} frames have no label, first {missing[0]}; calibration needs "
-            "labels for all"
+            "labels for all (0 everywhere where nothing unknown is in a frame)"
         )
 
 
