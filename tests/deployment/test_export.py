@@ -143,9 +143,13 @@ def test_a_calibrated_run_keeps_its_promise(run: Path, tmp_path: Path, world: Wo
     with pytest.raises(UsageError, match="other thresholds would not keep its promise"):
         export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1, threshold=0.5))
     with pytest.raises(
-        UsageError, match=r"frames at the resolution 128x64 .* the monitor will work at 64x32"
+        UsageError, match=r"frames at 128x64 .* work at 64x32 .* with --dataset.resize '\[32,64\]', or give"
     ):
         export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1, frame_size=(32, 64)))
+    promised["dataset"]["resolution"] = "label"
+    (run / "calibration.json").write_text(json.dumps(promised))
+    with pytest.raises(UsageError, match="frames at their own size, the monitor will work at 128x64"):
+        export_run(run, tmp_path / "n.segood", ExportOptions(num_frames=1))
     # predict compares what it sees with the calibration set
     frames = sorted(Path(str(world.lost_and_found)).rglob("*_leftImg8bit.png"))
     dark = tmp_path / "dark"

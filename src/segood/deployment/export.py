@@ -339,9 +339,13 @@ def _check_same_frames(calibration: Calibration | None, frame_size: tuple[int, i
         return
     seen, wanted = calibration.dataset.resolution, describe_resolution(frame_size)
     if seen != wanted:
+        seen, wanted = ("their own size" if size == "label" else size for size in (seen, wanted))
+        resize = "without --dataset.resize"
+        if frame_size is not None:
+            resize = f"with --dataset.resize '[{frame_size[0]},{frame_size[1]}]'"
         raise UsageError(
-            f"the calibration has seen its frames at the resolution {seen}, the monitor will work at "
-            f"{wanted}, where it promises nothing; calibrate with --dataset.resize, or give --frame_size"
+            f"the calibration has seen its frames at {seen}, the monitor will work at {wanted}, where it "
+            f"promises nothing; calibrate {resize}, or give --frame_size"
         )
 
 
