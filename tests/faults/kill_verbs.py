@@ -144,7 +144,7 @@ def make_verbs(folder: Path) -> dict[str, Verb]:
         Verb(
             "evaluate",
             lambda trial: ["evaluate", trial / OUT, "--config", evaluate],
-            (f"{OUT}/.evaluation.pieces.*/*/*/*.npz",),
+            (f"{OUT}/.evaluation.pieces.*/*/*/??????-??????.npz",),  # not pictures of unfinished ones
             f"{OUT}/metrics.json",
         ),
         Verb(

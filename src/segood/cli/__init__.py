@@ -5,6 +5,7 @@ Nothing heavy is imported before a verb is chosen, so that `segood --help` answe
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 ok, 1 failed, 2 bad usage.
     """
+    is_program = argv is None
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         verbs = "\n".join(f"  {name:<10} {text}" for name, text in VERBS.items())
@@ -65,6 +67,11 @@ def main(argv: list[str] | None = None) -> int:
         hint = f"did you mean '{near[0]}'?" if near else f"verbs: {', '.join(VERBS)}"
         sys.stderr.write(f"segood: error: unknown verb {argv[0]!r}; {hint}\n")
         return 2
-    from segood.cli.frame import run_verb
+    from segood.cli.frame import OutOfMemory, run_verb
 
-    return run_verb(import_module(f"segood.cli.{argv[0]}"), argv[1:])
+    code = run_verb(import_module(f"segood.cli.{argv[0]}"), argv[1:])
+    if is_program and isinstance(code, OutOfMemory):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # threads of libraries need memory to end, and would be waited for
+    return code

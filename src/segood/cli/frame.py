@@ -37,8 +37,12 @@ _NO_MEMORY = (
 # what PyTorch, OpenCV and Python's threads say instead of MemoryError
 _OUT_OF_MEMORY = (
     *("can't allocate memory", "out of memory", "Insufficient memory"),
-    *("can't start new thread", "could not create a primitive"),
+    *("can't start new thread", "could not create a primitive", "could not execute a primitive"),
 )
+
+
+class OutOfMemory(int):
+    """The exit code of a verb for which memory was short."""
 
 
 class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -109,7 +113,7 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
     except BrokenPipeError:
         return 0  # the reader (head, less) has seen enough
     except MemoryError:
-        return _fail(_NO_MEMORY, 1, debug)
+        return OutOfMemory(_fail(_NO_MEMORY, 1, debug))
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {system_says(error)}", 1, debug)
     except ModuleNotFoundError as error:
@@ -117,7 +121,7 @@ def run_verb(verb: ModuleType, argv: list[str]) -> int:
         return _fail(told or f"this is a bug in segood, please report it: {error}", 1, debug)
     except Exception as error:
         if any(words in str(error) for words in _OUT_OF_MEMORY):
-            return _fail(_NO_MEMORY, 1, debug)
+            return OutOfMemory(_fail(_NO_MEMORY, 1, debug))
         what = f"{type(error).__name__}: {error}"
         return _fail(
             f"this is a bug in segood, please report it with the output of --debug: {what}", 1, debug
