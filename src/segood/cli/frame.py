@@ -38,6 +38,7 @@ _NO_MEMORY = (
 _OUT_OF_MEMORY = (
     *("can't allocate memory", "out of memory", "Insufficient memory"),
     *("can't start new thread", "could not create a primitive", "could not execute a primitive"),
+    "error return without exception set",  # code in C whose own error found no memory
 )
 
 

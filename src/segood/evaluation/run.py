@@ -38,7 +38,7 @@ from segood.evaluation.runner import (
 )
 from segood.evaluation.segment_tables import read_table
 from segood.evaluation.staging import holds_only_leftovers, recover, staged, work_folder
-from segood.files import atomic_path, write_text
+from segood.files import atomic_path, remove_unfinished, write_text
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, list_models, load_model, read_header
 from segood.models.config import ModelConfig
@@ -162,7 +162,11 @@ def _evaluate(request: _Request, processes: int, progress: Progress, team: Team 
     work = work_folder(run, measurement.fingerprint())
     bars = measurement.bars(progress)
     if processes > 1:
-        work_in_processes(partial(_measure, request, work), processes, bars)
+        try:
+            work_in_processes(partial(_measure, request, work), processes, bars)
+        except BaseException:
+            remove_unfinished(work)  # what the others were ended over
+            raise
     else:
         measurement.measure(work, *team, bars)
         wait_for([path_of(work, piece) for piece in measurement.pieces()])
