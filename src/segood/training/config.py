@@ -44,8 +44,8 @@ class LossConfig:
         ood_weight: λ in [0, 1]; 0 is ordinary training.
         normalization: `pooled` (the published networks) or `distribution` (the equation).
         distillation: δ in [0, 1], share of the in-distribution term that holds the network to what it said
-            before the training, on all pixels that are not OoD; 0 is the paper, 1 needs no labels. Every device
-            keeps the original network whole and asks it, too.
+            before the training, on all pixels that are not OoD; 0 is the paper, 1 needs no labels. Every
+            device keeps the original network whole and asks it, too.
     """
 
     ood_weight: float = 0.9
