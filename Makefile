@@ -31,7 +31,7 @@ check: $(READY)  ## the quick part: lint, format, types, import contract
 	$(BIN)/lint-imports
 
 test: check  ## everything CI runs, in WORKERS processes
-	$(SHARED) -q -m 'not long'
+	$(SHARED) -q --durations=25 -m 'not long'
 
 test-browser: $(READY)  ## the reports in the machine's own Chromium; part of test
 	$(PYTEST) -q -m 'browser and not long'
