@@ -95,7 +95,14 @@ def test_a_journal_from_anybody_moves_nothing_out_of_the_run(tmp_path: Path) -> 
     run = tmp_path / "run"
     fill(run, "older")
     (tmp_path / "mine.txt").write_text("mine")
-    for content in ('{"../mine.txt": false, "gone.txt": true}', "[]", "{}", "not JSON", '{"a": {}}'):
+    for content in (
+        '{"../mine.txt": false, "gone.txt": true}',
+        '{"..": false, "gone.txt": true}',
+        "[]",
+        "{}",
+        "not JSON",
+        '{"a": {}}',
+    ):
         left = run / ".evaluation.staged.x"
         left.mkdir()
         (left / "journal.json").write_text(content)

@@ -45,19 +45,19 @@ def staged(run: Path, parts: Sequence[str]) -> Iterator[Path]:
             written is removed from `run`, since it would belong to older results.
 
     Raises:
-        OutputError: the operating system refuses; the run is as it was, unless the disk fails in the
-            middle of the renaming.
+        OutputError: the operating system refuses; the run is as it was, or as soon as the drive is there
+            again (see `recover`).
     """
     is_new = not run.exists()
     try:
         run.mkdir(parents=True, exist_ok=True)
         recover(run)
         folder = Path(tempfile.mkdtemp(prefix=_STAGED, dir=run))
-        write_json(folder / _JOURNAL, {part: (run / part).exists() for part in parts})
     except OSError as error:
         raise OutputError(f"cannot write to {run}: {system_says(error, 'permission?')}") from error
     done = False
     try:
+        write_json(folder / _JOURNAL, {part: (run / part).exists() for part in parts})
         try:
             yield folder
         except OSError as error:
@@ -102,7 +102,7 @@ def _journal(folder: Path) -> dict[str, bool]:
     """Return which parts had an older one; nothing where the replacing cannot have begun."""
     try:
         had = json.loads((folder / _JOURNAL).read_text())
-        return {part: bool(existed) for part, existed in had.items() if Path(part).name == part}
+        return {part: bool(existed) for part, existed in had.items() if Path(part).name == part != ".."}
     except (FileNotFoundError, ValueError, AttributeError):
         return {}
 
