@@ -37,7 +37,7 @@ from segood.evaluation.runner import (
     empty_segments,
 )
 from segood.evaluation.segment_tables import read_table
-from segood.evaluation.staging import holds_only_leftovers, recover, staged, work_folder
+from segood.evaluation.staging import holds_only_leftovers, recover, staged, tidy, work_folder
 from segood.files import atomic_path, remove_unfinished, write_text
 from segood.meta import MetaClassifier
 from segood.models import SegmentationModel, list_models, load_model, read_header
@@ -160,6 +160,7 @@ def _evaluate(request: _Request, processes: int, progress: Progress, team: Team 
     measurement, stored, models, infos, root = _open(request)
     run, config, region = request.run, measurement.config, measurement.region
     work = work_folder(run, measurement.fingerprint())
+    tidy(run, work)
     bars = measurement.bars(progress)
     if processes > 1:
         try:

@@ -25,13 +25,16 @@ _JOURNAL = "journal.json"
 
 
 def work_folder(run: Path, fingerprint: str) -> Path:
-    """Return the folder for the pieces of an evaluation; what others have left is removed."""
+    """Return where the pieces of an evaluation are kept."""
+    return run / f"{_PIECES}{fingerprint}"
+
+
+def tidy(run: Path, work: Path) -> None:
+    """Finish or undo what interrupted evaluations have left, but for `work`; whoever calls holds the run."""
     recover(run)
-    folder = run / f"{_PIECES}{fingerprint}"
-    for left in run.glob(f"{_PREFIX}*") if run.is_dir() else ():
-        if left != folder:
+    for left in run.glob(f"{_PREFIX}*"):
+        if left != work and not left.name.startswith(_STAGED):  # what could not be undone
             shutil.rmtree(left, ignore_errors=True)
-    return folder
 
 
 @contextlib.contextmanager

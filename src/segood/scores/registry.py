@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 from segood.checks import check_choice
 from segood.errors import UsageError
+from segood.files import file_hash
 from segood.scores.base import Need, Score
 from segood.scores.energy import Energy
 from segood.scores.entropy import Entropy
@@ -86,7 +85,7 @@ def score_identity(name: str) -> str:
     if not is_import_path(name):
         return name
     file = inspect.getsourcefile(score_class(name))
-    return f"{name} {hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ''}".strip()
+    return f"{name} {file_hash(file)}" if file else name
 
 
 def _own_class(import_path: str) -> type[Score]:

@@ -1,13 +1,11 @@
 """How far a network has moved from the one it was fine-tuned from, as one operation.
 
 In: logits of both, (N,C,H,W), and the pixels that count, bool (N,H,W). Out: Σ KL(original ‖ network),
-    differentiable
-in the network's logits. The softmax of neither is kept: chunk by chunk it is computed again where it is
-needed.
+differentiable in the network's logits. The softmax of neither is kept: chunk by chunk it is computed again
+where it is needed.
 
 Source: G. Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, with the original network as
-    the
-teacher, as in Z. Li, D. Hoiem, "Learning without Forgetting", ECCV 2016.
+the teacher, as in Z. Li, D. Hoiem, "Learning without Forgetting", ECCV 2016.
 """
 
 from __future__ import annotations

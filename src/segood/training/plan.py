@@ -137,8 +137,9 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     num_proxies = len(proxies[0]) if proxies else None
     drawn = steps = None
     if street is not None and num_proxies is not None:
-        steps = len(epoch_batches(config, len(street) + len(unlabeled), num_proxies))
-        drawn = _drawn(config, len(street) + len(unlabeled), num_proxies)
+        images = len(street) + len(unlabeled)
+        steps = len(epoch_batches(config, images, num_proxies))
+        drawn = _drawn(config, images, num_proxies)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad) if model else None
     memory, note = _memory(config, model)
     device, device_memory = _device(config)

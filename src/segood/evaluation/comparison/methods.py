@@ -51,13 +51,11 @@ class Method:
     threshold: float | None = None
     threshold_source: str = ""
 
-    def _origin(self) -> list[Any]:
-        return [score_identity(self.info.score), self.info.options]
-
     def fingerprint(self) -> str:
         """Return the SHA-256 of name, options and statistics of the score."""
         assert self.score is not None, "asked of usable methods only"
-        digest = hashlib.sha256(json.dumps(self._origin(), sort_keys=True).encode())
+        origin = [score_identity(self.info.score), self.info.options]
+        digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode())
         for name, array in sorted(_state(self.score).items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
