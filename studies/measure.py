@@ -1,7 +1,6 @@
 """A network -> its numbers on both halves of the test sets, and on the original task.
 
-In: a network, a data root. Out: per data set and half AUROC, AP and FPR95 with their counts, and CamVid's
-    mIoU.
+In: a network, a data root. Out: AUROC, AP and FPR95 with their counts per data set and half, CamVid's mIoU.
 
 Choices are made on the first half of each set's frames, numbered as the owner does, and told on the second:
 neighbours in Lost & Found show the same street, so a half is a stretch, not every other frame.
@@ -9,19 +8,16 @@ neighbours in Lost & Found show the same street, so a half is a stretch, not eve
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from segood.data import open_dataset
-from segood.data.dataset import SegmentationDataset
 from segood.evaluation import ClosedSetMetrics, PixelMetrics
-from segood.models import SegmentationModel
+from segood.models import SegmentationModel, load_model
 from segood.scores import Score, get_score
 
 SIZE = (512, 1024)
@@ -40,15 +36,22 @@ def half_of(position: int, frames: int) -> str:
     return HALVES[position >= frames // 2]
 
 
-def in_order(sample_ids: Sequence[str]) -> list[int]:
-    """Return positions of frames as their numbers count, 2 before 10.
+def frames_of(dataset: Sized, halves: Sequence[str]) -> list[tuple[str, int]]:
+    """Return (half, position) of the frames of some halves; data sets have them in natural order.
 
     Example:
-        >>> in_order(["0", "10", "2"])
-        [0, 2, 1]
+        >>> frames_of("abcde", ["tuning"])
+        [('tuning', 0), ('tuning', 1)]
     """
-    keys = [[int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)] for name in sample_ids]
-    return sorted(range(len(keys)), key=lambda i: [(isinstance(p, str), p) for p in keys[i]])
+    frames = [(half_of(position, len(dataset)), position) for position in range(len(dataset))]
+    return [(half, position) for half, position in frames if half in halves]
+
+
+def load_network(start: str, **options: Any) -> SegmentationModel:
+    """Load a network of `segood train`, or published weights of espnetv2 2.0, by file or name."""
+    if start.endswith(".safetensors"):
+        return load_model(start, **options)
+    return load_model("espnetv2", checkpoint=start, scale=2.0, **options)
 
 
 @torch.inference_mode()
@@ -74,8 +77,10 @@ def measure_unknown(
     for name in sets:
         dataset = open_dataset(name, root / name, resize=SIZE)
         metrics = {half: _metrics(score) for half in halves}
-        for half, image, target in _frames(name, dataset, halves):
-            metrics[half].update(score(logits=model(_batch(image)))[0].numpy(), target)
+        for half, position in tqdm(frames_of(dataset, halves), name, leave=False):
+            image, target, _ = dataset[position]
+            assert target is not None, "these sets have labels"
+            metrics[half].update(score(logits=model.predict_logits(image)[None])[0].numpy(), target)
         if len(halves) > 1:
             metrics["all"] = _metrics(score)
             for half in halves:
@@ -95,23 +100,8 @@ def measure_known(
     for index in tqdm(frames, f"camvid {split}", leave=False):
         image, target, _ = dataset[index]
         assert target is not None
-        metrics.update(model(_batch(image)).argmax(1)[0].numpy(), target)
+        metrics.update(model.predict_logits(image).argmax(0).numpy(), target)
     return {"miou": metrics.compute().miou, "frames": len(frames)}
-
-
-def _frames(
-    name: str, dataset: SegmentationDataset, halves: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    order = in_order([record.sample_id for record in dataset.records])
-    of = {index: half_of(position, len(order)) for position, index in enumerate(order)}
-    for index in tqdm([index for index in order if of[index] in halves], name, leave=False):
-        image, target, _ = dataset[index]
-        assert target is not None, "these sets have labels"
-        yield of[index], image, target
-
-
-def _batch(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def _metrics(score: Score) -> PixelMetrics:

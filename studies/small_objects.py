@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from segood.data import open_dataset
 from segood.evaluation import PixelMetrics
-from segood.models import Inference, SegmentationModel, load_model
+from segood.models import Inference
 from segood.scores import get_score
 from segood.types import OUT_OF_DISTRIBUTION
-from studies.measure import half_of, in_order
+from studies.measure import frames_of, load_network
 from studies.rows import add_row, is_there, read_rows
 
 SET = "fishyscapes_lost_and_found"
@@ -71,7 +71,7 @@ def measure_ways(network: str, start: str, root: Path, half: str = "tuning") -> 
 
     Args:
         network: how the rows call it.
-        start: of `load_model`: a file of `segood train`, or published weights of espnetv2 2.0.
+        start: see `studies.measure.load_network`.
         root: folder of the data sets.
         half: frames to look at, see `studies.measure`.
     """
@@ -86,9 +86,11 @@ def measure_ways(network: str, start: str, root: Path, half: str = "tuning") -> 
 def measure_way(start: str, way: Way, root: Path, half: str, most: int | None = None) -> dict[str, Any]:
     """Return one row's numbers; of `most` frames where given."""
     dataset = open_dataset(SET, root / SET)
-    order = in_order([record.sample_id for record in dataset.records])
-    chosen = [index for position, index in enumerate(order) if half_of(position, len(order)) == half][:most]
-    models = [_load(start, size, way.inference) for size in way.working_sizes]
+    chosen = [position for _, position in frames_of(dataset, [half])][:most]
+    models = [
+        load_network(start, preprocessing={"working_size": size}, inference=way.inference)
+        for size in way.working_sizes
+    ]
     score = get_score("entropy")
     metrics = PixelMetrics(range=score.range, spacing=score.spacing)
     known, objects, seconds = [], [], []
@@ -138,13 +140,3 @@ def found_by_area(objects: list[tuple[int, float]], threshold: float) -> list[li
     ends = [*AREAS[1:], float("inf")]
     classes = [[s for a, s in objects if low <= a < high] for low, high in zip(AREAS, ends, strict=True)]
     return [[sum(median >= threshold for median in medians), len(medians)] for medians in classes]
-
-
-def _load(start: str, size: tuple[int, int], inference: Inference) -> SegmentationModel:
-    preprocessing = {"working_size": size}
-    if start.endswith(".safetensors"):
-        model = load_model(start, preprocessing=preprocessing)
-    else:
-        model = load_model("espnetv2", checkpoint=start, scale=2.0, preprocessing=preprocessing)
-    model.inference = inference
-    return model

@@ -8,8 +8,9 @@ vehicles. None of them is a proxy, since proxies show nothing that a street has.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from segood.data.coco_annotations import read_coco_annotations
 
 FURNITURE = {"traffic light", "stop sign", "parking meter", "fire hydrant"}
 VEHICLES = {"car", "bus", "truck"}
@@ -24,19 +25,15 @@ def link_street_images(coco: Path, out: Path, *, split: str = "train2017", min_s
         split: of COCO.
         min_side: smallest height and width in pixels.
     """
-    content = json.loads((coco / "annotations" / f"instances_{split}.json").read_text())
-    names = {category["id"]: category["name"] for category in content["categories"]}
-    shown: dict[int, list[str]] = {}
-    for annotation in content["annotations"]:
-        shown.setdefault(annotation["image_id"], []).append(names[annotation["category_id"]])
+    content = read_coco_annotations(coco / "annotations" / f"instances_{split}.json")
     (out / "images").mkdir(parents=True, exist_ok=True)
     number = 0
-    for image in content["images"]:
-        things = shown.get(image["id"], [])
+    for image in content.images:
+        things = [content.categories[thing.category_id] for thing in content.instances.get(image.id, [])]
         is_street = bool(FURNITURE & set(things)) or sum(thing in VEHICLES for thing in things) >= 2
-        if is_street and min(image["height"], image["width"]) >= min_side:
-            link = out / "images" / image["file_name"]
+        if is_street and min(image.height, image.width) >= min_side:
+            link = out / "images" / image.file_name
             if not link.exists():
-                link.symlink_to((coco / split / image["file_name"]).resolve())
+                link.symlink_to((coco / split / image.file_name).resolve())
             number += 1
     return number

@@ -20,6 +20,8 @@ from studies.small_objects import AREAS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "study.md"
+THREE = "{:.3f}"
+"""Numbers between 0 and 1 are shown without their zero."""
 Group = tuple[str, str, int]
 """Factor, level, epochs: what rows of several seeds have in common."""
 
@@ -57,15 +59,15 @@ def factor_table(results: Path) -> str:
         return "Nothing measured yet."
     sets = [f"{_title(name)} AP, FPR95" for name in SETS]
     head = ["factor", "level", "seeds", *sets, "AP ×", "FPR95 ×", "mIoU"]
-    lines = [_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)])]
+    lines = []
     for (factor, level, _), found in grouped(rows).items():
         values = [*(_pair(found, name, "tuning") for name in SETS), *_ratios(found, start)]
         cost = [100 * (row["known"]["val"]["miou"] - start["known"]["val"]["miou"]) for row in found]
         before = f"{100 * start['known']['val']['miou']:.1f} %"
         miou = before if factor == "start" else _spread(cost, "{:+.1f}")
         shown = ["", level] if factor in ("start", "base") else [factor, level]
-        lines.append(_row([*shown, str(len(found)), *values, miou]))
-    return "\n".join([*lines, "", provenance(rows)])
+        lines.append([*shown, str(len(found)), *values, miou])
+    return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
 
 def small_objects_table(results: Path) -> str:
@@ -74,21 +76,14 @@ def small_objects_table(results: Path) -> str:
     if not rows:
         return "Nothing measured yet."
     ends = [*(f"below {end:,}" for end in AREAS[1:]), f"{AREAS[-1]:,} and more"]
-    head = [
-        "network",
-        "the frame at",
-        "AUROC",
-        "AP",
-        "FPR95",
-        *(f"found, {end} px" for end in ends),
-        "ms/frame",
-    ]
-    lines = [_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)])]
+    found_at = [f"found, {end} px" for end in ends]
+    head = ["network", "the frame at", "AUROC", "AP", "FPR95", *found_at, "ms/frame"]
+    lines = []
     for row in rows:
         numbers = [_short(row[key]) for key in ("auroc", "ap", "fpr95")]
         found = [f"{number} of {objects}" for number, objects in row["found"]]
-        lines.append(_row([row["network"], row["way"], *numbers, *found, f"{row['ms']:,}"]))
-    return "\n".join([*lines, "", provenance(rows)])
+        lines.append([row["network"], row["way"], *numbers, *found, f"{row['ms']:,}"])
+    return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
 
 def meta_table(results: Path) -> str:
@@ -96,22 +91,21 @@ def meta_table(results: Path) -> str:
     rows = read_rows("meta", results)
     if not rows:
         return "Nothing measured yet."
-    head = ["network", "data set", "segments (false)", "AUROC group", "AUROC leave-one-out", "accuracy group",
-            "accuracy leave-one-out", "without looking", "first features (LARS)"]  # fmt: skip
-    lines = [_row(head), _row(["---"] * 3 + ["---:"] * 5 + ["---"])]
+    columns = {
+        "AUROC group": ("group", "auroc"),
+        "AUROC leave-one-out": ("leave-one-out", "auroc"),
+        "accuracy group": ("group", "accuracy"),
+        "accuracy leave-one-out": ("leave-one-out", "accuracy"),
+        "without looking": ("group", "naive_accuracy"),
+    }
+    head = ["network", "data set", "segments (false)", "first features (LARS)", *columns]
+    lines = []
     for row in rows:
-        group, single = row["group"], row["leave-one-out"]
-        numbers = [
-            group["auroc"],
-            single["auroc"],
-            group["accuracy"],
-            single["accuracy"],
-            group["naive_accuracy"],
-        ]
+        numbers = [_short(row[protocol][number]) for protocol, number in columns.values()]
         counts = f"{row['segments']} ({row['false_alarms']})"
         first = ", ".join(f"`{name}`" for name in row.get("first_features", [])) or "–"
-        lines.append(_row([row["network"], _title(row["dataset"]), counts, *map(_short, numbers), first]))
-    return "\n".join([*lines, "", provenance(rows)])
+        lines.append([row["network"], _title(row["dataset"]), counts, first, *numbers])
+    return f"{_table(head, lines, texts=4)}\n\n{provenance(rows)}"
 
 
 def transfer_table(results: Path) -> str:
@@ -119,13 +113,11 @@ def transfer_table(results: Path) -> str:
     rows = [row for row in read_rows("meta", results) if "transfer" in row]
     if not rows:
         return "Nothing measured yet."
-    lines = [_row(["network", "fitted on", *(_title(name) for name in SETS)])]
-    lines.append(_row(["---", "---", *["---:"] * len(SETS)]))
+    lines = []
     for row in rows:
-        own = {row["dataset"]: row["group"]["auroc"]}
-        cells = [_short({**row["transfer"], **own}.get(name)) for name in SETS]
-        lines.append(_row([row["network"], _title(row["dataset"]), *cells]))
-    return "\n".join(lines)
+        numbers = {**row["transfer"], row["dataset"]: row["group"]["auroc"]}
+        lines.append([row["network"], _title(row["dataset"]), *(_short(numbers.get(name)) for name in SETS)])
+    return _table(["network", "fitted on", *map(_title, SETS)], lines)
 
 
 def factor_points(rows: Sequence[Row]) -> list[Point]:
@@ -174,7 +166,7 @@ def _start(rows: Sequence[Row]) -> Row | None:
 
 def _pair(rows: Sequence[Row], name: str, half: str) -> str:
     numbers = [row["unknown"][name][half] for row in rows]
-    return ", ".join(_spread([found[key] for found in numbers], "{:.3f}") for key in ("ap", "fpr95"))
+    return ", ".join(_spread([found[key] for found in numbers], THREE) for key in ("ap", "fpr95"))
 
 
 def _ratios(rows: Sequence[Row], start: Row) -> list[str]:
@@ -183,17 +175,24 @@ def _ratios(rows: Sequence[Row], start: Row) -> list[str]:
 
 def _spread(values: Sequence[float], form: str) -> str:
     """Return a mean, with the standard deviation over seeds where there are several."""
-    mean = form.format(statistics.fmean(values))
-    more = f" ± {form.format(statistics.stdev(values)).lstrip('+')}" if len(values) > 1 else ""
-    return f"{mean}{more}".replace("0.", ".") if form == "{:.3f}" else f"{mean}{more}"
+    shown = [form.format(statistics.fmean(values))]
+    if len(values) > 1:
+        shown.append(form.format(statistics.stdev(values)).lstrip("+"))
+    return " ± ".join(map(_without_zero, shown) if form == THREE else shown)
 
 
 def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}".replace("0.", ".")
+    return "–" if value is None else _without_zero(THREE.format(value))
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _without_zero(number: str) -> str:
+    return number.removeprefix("0")
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]], *, texts: int = 2) -> str:
+    """Return a Markdown table whose first columns, `texts` of them, are words, the others numbers."""
+    rules = [*["---"] * texts, *["---:"] * (len(head) - texts)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rules, *lines))
 
 
 def _title(name: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from tqdm import tqdm
 
 from segood.cli import main as segood
-from segood.models import SegmentationModel, load_model
+from segood.models import SegmentationModel
 from segood.runs import CONFIG, FINAL
-from studies.measure import HALVES, measure_known, measure_unknown
+from studies.measure import HALVES, load_network, measure_known, measure_unknown
 from studies.recipes import BASE, WEIGHTS, Recipe
 from studies.rows import Row, add_row, is_there, read_rows
 
@@ -53,8 +53,9 @@ def measure_recipes(
             given = ["--seed", str(seed), "--epochs", str(epochs), *recipe.arguments]
             _train(out, [*given, "--data_root", str(root)], weights)
             trained = time.perf_counter()
-            row = key | {"arguments": given, **_measured(load_model(str(out / FINAL)), root, told=told)}
-            row["seconds"] = {"training": round(trained - start), "measuring": round(_since(trained))}
+            row = key | {"arguments": given, **_measured(load_network(str(out / FINAL)), root, told=told)}
+            measured = time.perf_counter()
+            row["seconds"] = {"training": round(trained - start), "measuring": round(measured - trained)}
             add_row(study, row)
             tqdm.write(f"{recipe.name} seed {seed}: {_line(row)}")
 
@@ -64,7 +65,7 @@ def measure_start(study: str, root: Path, weights: Path | None) -> None:
     key = {"factor": "start", "level": "before training", "seed": 0, "epochs": 0}
     if is_there(read_rows(study), **key):
         return
-    model = load_model("espnetv2", checkpoint=str(weights or WEIGHTS), scale=2.0)
+    model = load_network(str(weights or WEIGHTS))
     row = key | {"arguments": [], **_measured(model, root, told=True)}
     add_row(study, row)
     tqdm.write(f"before training: {_line(row)}")
@@ -88,10 +89,6 @@ def _train(out: Path, arguments: Sequence[str], weights: Path | None) -> None:
         command.append("--resume")
     if code := segood(command):
         raise SystemExit(code)
-
-
-def _since(start: float) -> float:
-    return time.perf_counter() - start
 
 
 def _line(row: Row) -> str:

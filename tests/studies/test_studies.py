@@ -159,10 +159,11 @@ def test_street_images_are_those_with_street_furniture_or_traffic(tmp_path: Path
     shown = {1: ["traffic light"], 2: ["car"], 3: ["car", "bus"], 4: ["dog"], 5: ["car", "car"]}
     names = sorted({name for things in shown.values() for name in things})
     annotations = [
-        {"image_id": image, "category_id": names.index(name)}
+        {"id": 10 * image + at, "image_id": image, "category_id": names.index(name), "iscrowd": 0,
+         "segmentation": [[0, 0, 9, 0, 9, 9]]}
         for image, things in shown.items()
-        for name in things
-    ]
+        for at, name in enumerate(things)
+    ]  # fmt: skip
     images = [{"id": i, "file_name": f"{i}.jpg", "height": 480, "width": 640} for i in shown]
     images[-1]["height"] = 300
     (tmp_path / "coco" / "annotations").mkdir(parents=True)
