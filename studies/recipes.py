@@ -76,7 +76,7 @@ FACTORS: tuple[Recipe, ...] = (
         "distilled images",
         "and street-like COCO images",
         ("--unlabeled.name", "folder", "--unlabeled.root", STREETS, "--unlabeled.options",
-         "{role: closed_set, label_space: cityscapes, allow_unlabelled: true}"),
+         "{role: closed_set, label_space: cityscapes, allow_unlabeled: true}"),
     ),
     Recipe("background of whole images", "ignored, λ 0.1", (
         "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),

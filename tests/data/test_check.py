@@ -173,7 +173,7 @@ def test_unpaired_files_alone_are_a_fault_too(tmp_path: Path, write_image, write
     report = check_dataset(tmp_path)
     assert not report.ok
     assert "unpaired files, see above" in report.to_text()
-    assert check_dataset(tmp_path, allow_unlabelled=True).ok
+    assert check_dataset(tmp_path, allow_unlabeled=True).ok
     assert check_dataset(tmp_path, "road_anomaly_21").ok
 
 

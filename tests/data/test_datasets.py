@@ -65,7 +65,7 @@ def test_content_hash_follows_content_and_nothing_else(folder: Path, tmp_path_fa
     changed = open_dataset("folder", copy).content_hash()
     assert changed != first
     (copy / "labels_masks" / "b.png").unlink()
-    assert open_dataset("folder", copy, allow_unlabelled=True).content_hash() not in (first, changed)
+    assert open_dataset("folder", copy, allow_unlabeled=True).content_hash() not in (first, changed)
 
 
 def test_arrays_belong_to_the_caller(folder: Path) -> None:
@@ -139,19 +139,19 @@ def test_unpaired_files_are_both_named(folder: Path) -> None:
     with pytest.raises(
         DataError,
         match=r"1 image without label \(first: .*b\.png\) and 1 label without image \(first: .*a\.png\); "
-        "add or remove them, or keep images without label by the option `allow_unlabelled: true`$",
+        "add or remove them, or keep images without label by the option `allow_unlabeled: true`$",
     ):
         open_dataset("folder", folder)
     with pytest.raises(DataError, match=r": 1 label without image \(first: .*a\.png\); add or remove them$"):
-        open_dataset("folder", folder, allow_unlabelled=True)
+        open_dataset("folder", folder, allow_unlabeled=True)
 
 
 def test_frames_without_label_can_be_allowed(folder: Path) -> None:
     (folder / "labels_masks" / "b.png").unlink()
-    dataset = open_dataset("folder", folder, allow_unlabelled=True)
+    dataset = open_dataset("folder", folder, allow_unlabeled=True)
     assert dataset[0].target is not None
     assert dataset[1].target is None
-    assert open_dataset("folder", folder, allow_unlabelled=True, resize=(1, 1))[1].image.shape == (1, 1, 3)
+    assert open_dataset("folder", folder, allow_unlabeled=True, resize=(1, 1))[1].image.shape == (1, 1, 3)
 
 
 def test_size_mismatch_names_both_files(folder: Path, write_image) -> None:

@@ -72,7 +72,7 @@ def test_kitti_has_frames_of_different_size(tmp_path: Path, write_image, write_l
     write_image("testing/image_2/000000_10.png")
     dataset = open_dataset("kitti", tmp_path)
     assert [sample.target.tolist() for sample in dataset] == [[[13] * 3], [[13] * 4]]
-    assert open_dataset("kitti", tmp_path, "testing", allow_unlabelled=True)[0].target is None
+    assert open_dataset("kitti", tmp_path, "testing", allow_unlabeled=True)[0].target is None
 
 
 def laf(
@@ -206,7 +206,7 @@ def test_smiyc_test_frames_have_no_labels(tmp_path: Path, write_image, write_lab
     assert [s.sample_id for s in open_dataset("road_anomaly_21", tmp_path, "val")] == ["validation0000"]
     assert [s.sample_id for s in open_dataset("road_obstacle_21", tmp_path, "test")] == ["airplane0000"]
     with pytest.raises(DataError, match=r"1 image without label \(first: .*airplane0000\.jpg\)"):
-        open_dataset("road_anomaly_21", tmp_path, allow_unlabelled=False)
+        open_dataset("road_anomaly_21", tmp_path, allow_unlabeled=False)
 
 
 def test_folder_with_own_mapping_and_splits(tmp_path: Path, write_image, write_labels) -> None:

@@ -193,9 +193,9 @@ def test_data_sets_that_cannot_be_measured(world: WorldPaths, tmp_path: Path) ->
     for folder, name in (("images", "a.png"), ("images", "b.png"), ("labels_masks", "a_labels_semantic.png")):
         (tmp_path / folder).mkdir(exist_ok=True)
         Image.new("L" if folder != "images" else "RGB", (4, 2)).save(tmp_path / folder / name)
-    unlabelled = open_dataset("road_anomaly_21", tmp_path)
+    unlabeled = open_dataset("road_anomaly_21", tmp_path)
     with pytest.raises(DataError, match=r"1 of 2 frames have no public label \(first: b\); choose the split"):
-        evaluate_score_maps(tmp_path, unlabelled)
+        evaluate_score_maps(tmp_path, unlabeled)
 
 
 DATASET = DatasetConfig("road_anomaly_21", "ra21")

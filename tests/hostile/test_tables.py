@@ -182,7 +182,7 @@ TABLES_ONCE_FAILED: dict[str, tuple[pd.DataFrame, str]] = {
         table(is_false_positive=["yes", "no", "no"]),
         "the column is_false_positive must hold true or false",
     ),
-    "unlabelled": (
+    "unlabeled": (
         table(is_false_positive=[True, None, False]),
         "the column is_false_positive must hold true or false",
     ),

@@ -82,7 +82,7 @@ def test_bad_input() -> None:
 
 
 @pytest.fixture
-def unlabelled_streets(tmp_path: Path) -> Path:
+def unlabeled_streets(tmp_path: Path) -> Path:
     """A folder of images and nothing else."""
     (tmp_path / "streets" / "images").mkdir(parents=True)
     for seed in range(3):
@@ -111,12 +111,12 @@ def config(world: WorldPaths) -> TrainConfig:
 
 
 def without_labels(folder: Path) -> DatasetConfig:
-    options = {"role": "closed_set", "label_space": "cityscapes", "allow_unlabelled": True}
+    options = {"role": "closed_set", "label_space": "cityscapes", "allow_unlabeled": True}
     return DatasetConfig("folder", str(folder), options=options)
 
 
-def test_streets_need_no_labels(config: TrainConfig, unlabelled_streets: Path, tmp_path: Path) -> None:
-    config.street = without_labels(unlabelled_streets)
+def test_streets_need_no_labels(config: TrainConfig, unlabeled_streets: Path, tmp_path: Path) -> None:
+    config.street = without_labels(unlabeled_streets)
     model = train(config, tmp_path / "run", progress=False)
     log = pd.read_csv(tmp_path / "run" / "logs" / "csv" / "metrics.csv")
     assert (log["loss_distilled"].dropna() >= 0).all()
@@ -130,9 +130,9 @@ def test_streets_need_no_labels(config: TrainConfig, unlabelled_streets: Path, t
 
 
 def test_further_images_join_without_their_labels(
-    config: TrainConfig, unlabelled_streets: Path, tmp_path: Path
+    config: TrainConfig, unlabeled_streets: Path, tmp_path: Path
 ) -> None:
-    config.unlabeled = without_labels(unlabelled_streets)
+    config.unlabeled = without_labels(unlabeled_streets)
     config.epochs = 1
     plan = plan_training(config)
     assert (plan.street_images, plan.unlabeled_images, plan.steps) == (6, 3, 3)

@@ -43,7 +43,7 @@ def open_camvid(
     *,
     labels: str = "cityscapes",
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a split of CamVid.
@@ -54,7 +54,7 @@ def open_camvid(
         labels: `cityscapes` maps to Cityscapes train ids (bicyclist, whose rider and bicycle Cityscapes
             tells apart, becomes 255); `camvid` keeps the 11 own classes.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -71,7 +71,7 @@ def open_camvid(
     return PairedDataset(
         index_camvid(folder, split),
         lookup,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="camvid",
         title="CamVid",

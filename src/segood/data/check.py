@@ -150,7 +150,7 @@ def _summarise(dataset: PairedDataset, frames: list[FrameFacts]) -> DatasetFacts
         frames_all_ignored=tuple(frame.sample_id for frame in labelled if frame.all_ignored),
         images_without_label=_relative(dataset, dataset.found.images_without_label),
         labels_without_image=_relative(dataset, dataset.found.labels_without_image),
-        unlabelled_allowed=dataset.allow_unlabelled or not _has_labels(dataset.found),
+        unlabeled_allowed=dataset.allow_unlabeled or not _has_labels(dataset.found),
         misnamed=tuple(
             f"{_relative(dataset, (path,))[0]} holds {sniff_format(path)}"
             for f in frames

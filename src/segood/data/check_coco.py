@@ -42,7 +42,7 @@ def check_coco(root: Path, split: str | None) -> DatasetFacts:
         sizes=facts["sizes"],
         images_without_label=tuple(not_named),
         labels_without_image=tuple(missing),
-        unlabelled_allowed=True,
+        unlabeled_allowed=True,
         misnamed=tuple(
             f"{split}2017/{file.name} holds {sniff_format(file)}"
             for file in image_files(root / f"{split}2017")

@@ -45,7 +45,7 @@ class DatasetFacts:
         frames_all_ignored: ids of frames whose target is ignored everywhere.
         images_without_label: relative paths.
         labels_without_image: relative paths.
-        unlabelled_allowed: images without label are no fault here.
+        unlabeled_allowed: images without label are no fault here.
         misnamed: files whose content is of another format than the suffix says; read all the same.
         problems: faults that make a loader fail, one line each.
         content_hash: see `SegmentationDataset.content_hash`; `None` where files are unreadable.
@@ -71,7 +71,7 @@ class DatasetFacts:
     frames_all_ignored: tuple[str, ...] = ()
     images_without_label: tuple[str, ...] = ()
     labels_without_image: tuple[str, ...] = ()
-    unlabelled_allowed: bool = False
+    unlabeled_allowed: bool = False
     misnamed: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     content_hash: str | None = None
@@ -81,7 +81,7 @@ class DatasetFacts:
     def ok(self) -> bool:
         """Whether a loader can read all of it."""
         unpaired = bool(
-            self.labels_without_image or (self.images_without_label and not self.unlabelled_allowed)
+            self.labels_without_image or (self.images_without_label and not self.unlabeled_allowed)
         )
         return not self.problems and not unpaired
 
@@ -120,7 +120,7 @@ class DatasetFacts:
             yield "frames without OoD", _counted(self.frames_without_ood)
         if self.frames_all_ignored:
             yield "frames all ignored", _counted(self.frames_all_ignored)
-        note = " (allowed here)" if self.unlabelled_allowed and self.images_without_label else ""
+        note = " (allowed here)" if self.unlabeled_allowed and self.images_without_label else ""
         yield "images without label", _counted(self.images_without_label) + note
         yield "labels without image", _counted(self.labels_without_image)
         yield "wrong suffix", _counted(self.misnamed)

@@ -49,7 +49,7 @@ def open_cityscapes(
     split: str | None = None,
     *,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a split of Cityscapes.
@@ -58,7 +58,7 @@ def open_cityscapes(
         root: folder that holds `leftImg8bit/` and `gtFine/`.
         split: `train`, `val`, …; may be left out where only one is present.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -73,7 +73,7 @@ def open_cityscapes(
     return PairedDataset(
         index_cityscapes(folder, split),
         lambda label: TRAIN_ID_LOOKUP if _is_train_ids(label) else LABEL_ID_LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="cityscapes",
         title="Cityscapes",

@@ -148,7 +148,7 @@ class PairedDataset(SegmentationDataset):
     Args:
         index: the pairs, from a layout's index function.
         lookup: table for all label files, or a function that chooses one by the label's path.
-        allow_unlabelled: frames without label are fine; their target is `None`.
+        allow_unlabeled: frames without label are fine; their target is `None`.
         strict: raise where files have no partner (`check_dataset` passes `False` and lists them).
         read_frame: replaces `read_image` for layouts that store images in another way.
         **attributes: as of `SegmentationDataset`, without `records`.
@@ -175,7 +175,7 @@ class PairedDataset(SegmentationDataset):
         index: LayoutIndex,
         lookup: LabelLookup | Callable[[Path], LabelLookup],
         *,
-        allow_unlabelled: bool = False,
+        allow_unlabeled: bool = False,
         strict: bool = True,
         read_frame: Callable[[Record], np.ndarray] | None = None,
         name: str,
@@ -188,7 +188,7 @@ class PairedDataset(SegmentationDataset):
         resize: tuple[int, int] | None = None,
     ) -> None:
         if strict:
-            check_paired(index, name, Path(root), allow_unlabelled=allow_unlabelled)
+            check_paired(index, name, Path(root), allow_unlabeled=allow_unlabeled)
         super().__init__(
             name=name,
             title=title,
@@ -202,7 +202,7 @@ class PairedDataset(SegmentationDataset):
         )
         self.found = index
         self.variant = index.variant
-        self.allow_unlabelled = allow_unlabelled
+        self.allow_unlabeled = allow_unlabeled
         self._lookup = lookup
         self._read_frame = read_frame
 

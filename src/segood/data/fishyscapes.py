@@ -68,7 +68,7 @@ def open_fishyscapes(
     name: str,
     source: str | Path | None = None,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a Fishyscapes validation set.
@@ -79,7 +79,7 @@ def open_fishyscapes(
         name: `fishyscapes_static` or `fishyscapes_lost_and_found`.
         source: folder with the Cityscapes or LostAndFound images, for the official layout.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -99,7 +99,7 @@ def open_fishyscapes(
     return PairedDataset(
         index,
         _LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         read_frame=_frame_reader(index),
         name=name,

@@ -35,7 +35,7 @@ def open_folder(
     label_space: str | Sequence[str] | LabelSpace | None = None,
     title: str | None = None,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a folder of images and label maps.
@@ -51,7 +51,7 @@ def open_folder(
             `closed_set`.
         title: name in tables; default is the root folder's name.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -88,7 +88,7 @@ def open_folder(
     return PairedDataset(
         index_folders(images, truth),
         lookup,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="folder",
         title=title or folder.resolve().name,

@@ -139,16 +139,16 @@ def pair(images: Mapping[str, Path], labels: Mapping[str, Path], variant: str = 
     )
 
 
-def check_paired(index: LayoutIndex, dataset: str, root: Path, *, allow_unlabelled: bool) -> None:
+def check_paired(index: LayoutIndex, dataset: str, root: Path, *, allow_unlabeled: bool) -> None:
     """Raise `DataError` unless every image has a label and every label an image; names the first of each.
 
     Args:
         index: what was found.
         dataset: name for the message.
         root: where it was searched, for the message.
-        allow_unlabelled: images without label are no fault.
+        allow_unlabeled: images without label are no fault.
     """
-    without_label = () if allow_unlabelled else index.images_without_label
+    without_label = () if allow_unlabeled else index.images_without_label
     parts = []
     if without_label:
         parts.append(f"{_count(without_label, 'image')} without label (first: {without_label[0]})")
@@ -158,7 +158,7 @@ def check_paired(index: LayoutIndex, dataset: str, root: Path, *, allow_unlabell
     if parts:
         remedy = "add or remove them"
         if without_label:
-            remedy += ", or keep images without label by the option `allow_unlabelled: true`"
+            remedy += ", or keep images without label by the option `allow_unlabeled: true`"
         raise DataError(f"{dataset} at {root}: {' and '.join(parts)}; {remedy}")
 
 

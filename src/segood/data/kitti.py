@@ -36,16 +36,16 @@ def open_kitti(
     split: str | None = None,
     *,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open KITTI semantics.
 
     Args:
         root: folder that holds `training/`.
-        split: `training` (default) or `testing`, whose labels are not public (`allow_unlabelled=True`).
+        split: `training` (default) or `testing`, whose labels are not public (`allow_unlabeled=True`).
         resize: (H,W) to which frames and labels are brought; frames differ in size otherwise.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -60,7 +60,7 @@ def open_kitti(
     return PairedDataset(
         index_kitti(folder, split),
         LABEL_ID_LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="kitti",
         title="KITTI semantics",

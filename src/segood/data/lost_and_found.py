@@ -74,7 +74,7 @@ def open_lost_and_found(
     protocol: str = "paper",
     subset: str | None = None,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a split of LostAndFound.
@@ -88,7 +88,7 @@ def open_lost_and_found(
             `no_known` also without scenes of children and bicycles (1043). `None`: `all` for `paper`,
             `no_known` for `smiyc`, as published. Other than `all` reads every label map once.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label file; their target is `None`.
+        allow_unlabeled: keep frames without label file; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -116,7 +116,7 @@ def open_lost_and_found(
     return PairedDataset(
         index,
         lambda label: _LABEL_ID_LOOKUPS[protocol] if label.stem.endswith(_LABEL_IDS) else _TRAIN_ID_LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="lost_and_found",
         title="LostAndFound",

@@ -115,7 +115,7 @@ def open_dataset(
         resize: (H,W) to which frames (bilinear) and labels (nearest) are brought; see `.resolution`.
         **options: of the data set. `camvid`: labels; `lost_and_found`: protocol, subset; `fishyscapes_*`:
             source; `folder`: mapping, role, label_space, title; `coco_proxies`: excluded, min_side,
-            background, cache; all but the last: allow_unlabelled.
+            background, cache; all but the last: allow_unlabeled.
 
     Returns:
         the data set; frames are read when they are asked for.

@@ -38,7 +38,7 @@ def open_road_anomaly(
     split: str | None = None,
     *,
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = False,
+    allow_unlabeled: bool = False,
     strict: bool = True,
 ) -> PairedDataset:
     """Open RoadAnomaly.
@@ -47,7 +47,7 @@ def open_road_anomaly(
         root: folder that holds `frames/`.
         split: `test` or `None`; there is only one.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: keep frames without label; their target is `None`.
+        allow_unlabeled: keep frames without label; their target is `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -64,7 +64,7 @@ def open_road_anomaly(
     return PairedDataset(
         index_road_anomaly(folder),
         _LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name="road_anomaly",
         title="RoadAnomaly",

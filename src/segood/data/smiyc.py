@@ -43,7 +43,7 @@ def open_smiyc(
     *,
     name: str = "road_anomaly_21",
     resize: tuple[int, int] | None = None,
-    allow_unlabelled: bool = True,
+    allow_unlabeled: bool = True,
     strict: bool = True,
 ) -> PairedDataset:
     """Open a track of SegmentMeIfYouCan.
@@ -53,7 +53,7 @@ def open_smiyc(
         split: `val` (frames with labels), `test` (those without), or `None` for all.
         name: `road_anomaly_21` or `road_obstacle_21`.
         resize: (H,W) to which frames and labels are brought.
-        allow_unlabelled: frames without label are kept, with target `None`.
+        allow_unlabeled: frames without label are kept, with target `None`.
         strict: raise for files without partner.
 
     Returns:
@@ -74,7 +74,7 @@ def open_smiyc(
     return PairedDataset(
         index,
         _LOOKUP,
-        allow_unlabelled=allow_unlabelled,
+        allow_unlabeled=allow_unlabeled,
         strict=strict,
         name=name,
         title=TITLES[name],

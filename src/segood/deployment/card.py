@@ -43,7 +43,7 @@ def make_card(
     """
     training = {
         name: _data_set(part)
-        for name, part in (("street", config.get("street")), ("proxies", config.get("proxies")))
+        for name, part in ((name, config.get(name)) for name in ("street", "unlabeled", "proxies"))
         if part
     }
     return {
@@ -102,6 +102,7 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines += [f"- {name}: {what['name']} ({what['split'] or 'all'})" for name, what in data.items()] or [
         "- unknown: the network was not trained in this run"
     ]
+    lines += _teacher_lines(card["training"]["loss"])
     lines += ["", "## Numbers", ""]
     lines += _number_lines(card["evaluation"])
     lines += ["", "## Calibration", ""]
@@ -120,6 +121,21 @@ def card_text(card: Mapping[str, Any]) -> str:
         *(f"- {limit}" for limit in card["limits"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _teacher_lines(loss: Mapping[str, Any] | None) -> list[str]:
+    """Say where labels were not the only teacher."""
+    distillation = (loss or {}).get("distillation") or 0.0
+    if not distillation:
+        return []
+    if distillation == 1.0:
+        return [
+            "- labels of the known classes: not used; the network was held to what it said before training"
+        ]
+    return [
+        f"- labels of the known classes: weight {1 - distillation:g}; what the network said before "
+        f"training: {distillation:g}"
+    ]
 
 
 def _numbers(results: RunResults, key: str) -> dict[str, Any]:

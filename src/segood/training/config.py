@@ -95,11 +95,11 @@ class TrainConfig:
 
     Args:
         street: in-distribution training images; with `loss.distillation: 1` they need no labels, but the
-            data set's option `allow_unlabelled: true`.
+            data set's option `allow_unlabeled: true`.
         model: network and start weights.
         proxies: stand-ins for unknown objects; none for ordinary training.
         unlabeled: further in-distribution images, for distillation alone: any data set, with its option
-            `allow_unlabelled: true` where frames have no label; what labels it has are not looked at.
+            `allow_unlabeled: true` where frames have no label; what labels it has are not looked at.
         validation: in-distribution images for the mIoU after each epoch.
         loss: objective.
         augmentation: random changes.

@@ -115,7 +115,7 @@ def test_streets_of_the_original_task_hold_nothing_unknown(world: WorldPaths) ->
 
 def test_frames_without_labels_are_named(drawn: Path) -> None:
     Image.new("RGB", (32, 16)).save(drawn / "images" / "1.png")
-    dataset = open_dataset("folder", drawn, mapping={0: 0, 1: 1, 255: 255}, role="ood", allow_unlabelled=True)
+    dataset = open_dataset("folder", drawn, mapping={0: 0, 1: 1, 255: 255}, role="ood", allow_unlabeled=True)
     with pytest.raises(
         DataError, match=r"1 frames have no label, first 1; calibration needs labels for all \(0 every"
     ):
