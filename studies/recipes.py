@@ -61,6 +61,7 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("learning rate", "2e-5", ("--optimizer.lr", "2e-5")),
     Recipe("learning rate", "1.5e-4", ("--optimizer.lr", "1.5e-4")),
     Recipe("batch norm", "running statistics", ("--optimizer.freeze_batch_norm", "false")),
+    Recipe("frozen", "the encoder", ("--optimizer.frozen", "[base_net]")),
     Recipe("pasted objects", "one per frame", ("--proxies.paste", "{max_objects: 1}")),
     Recipe("pasted objects", "two proxies per frame", ("--proxies.ratio", "2")),
     Recipe("pasted objects", "half of the frames", ("--proxies.ratio", "0.5")),

@@ -28,7 +28,7 @@ from segood.models.config import ModelConfig
 from segood.training import TrainConfig, train
 from segood.training.config import AugmentationConfig, LossConfig, OptimizerConfig, ProxyConfig
 from segood.training.mixture import TrainingMixture, split_proxies
-from segood.training.module import build_optimizer, freeze_batch_norm
+from segood.training.module import build_optimizer
 from segood.training.sampling import plan_epoch
 from segood.types import IGNORE, OOD
 
@@ -181,10 +181,14 @@ def test_frozen_batch_norm_keeps_its_statistics(world: WorldPaths, tmp_path: Pat
     )
 
 
-def test_freeze_batch_norm_only_touches_batch_norm() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout()).train()
-    freeze_batch_norm(network)
-    assert [m.training for m in network] == [True, False, True]
+def test_frozen_parts_are_what_they_were_and_the_rest_learns(world: WorldPaths, tmp_path: Path) -> None:
+    frozen = config(world, optimizer=OptimizerConfig(lr=1e-3, frozen=["base_net"]), epochs=1)
+    model = train(frozen, tmp_path / "run", progress=False)
+    before = load_model(str(tmp_path / "run" / runs.START)).network.state_dict()
+    moved = {key for key, value in model.network.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved  # weights, and statistics that run
+    assert any(key.endswith("running_mean") for key in moved)
+    assert not [key for key in moved if key.startswith("base_net")]
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])

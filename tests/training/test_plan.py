@@ -18,7 +18,7 @@ from segood.evaluation.config import EvaluationConfig
 from segood.models import load_model, save_model
 from segood.models.config import ModelConfig
 from segood.training import TrainConfig, train
-from segood.training.config import AugmentationConfig, LossConfig, ProxyConfig
+from segood.training.config import AugmentationConfig, LossConfig, OptimizerConfig, ProxyConfig
 from segood.training.plan import plan_training
 
 
@@ -50,6 +50,15 @@ def test_the_plan_is_what_is_trained(world: WorldPaths, tmp_path: Path, mode: st
     assert plan.trainable_parameters == sum(p.numel() for p in model.parameters())
     last = torch.load(tmp_path / "run" / runs.CHECKPOINTS / "last.ckpt", weights_only=True)
     assert last["global_step"] == plan.steps
+
+
+def test_frozen_parts_are_not_counted(world: WorldPaths) -> None:
+    whole = plan_training(config(world))
+    part = plan_training(config(world, optimizer=OptimizerConfig(frozen=["stem", "fine", "middle"])))
+    assert whole.trainable_parameters and part.trainable_parameters and whole.memory and part.memory
+    assert part.trainable_parameters < whole.trainable_parameters
+    assert part.memory.peak < whole.memory.peak
+    assert part.memory.parameters == whole.memory.parameters
 
 
 def test_it_is_json_and_text(world: WorldPaths) -> None:

@@ -80,6 +80,8 @@ class OptimizerConfig:
         weight_decay: L2 penalty (decoupled for adamw).
         schedule: `constant`, or `poly` (falls to 0 with power 0.9).
         freeze_batch_norm: keep the batch-norm statistics of the start weights.
+        frozen: parts of the network, by their names in it (`[base_net]`), that stay as they are; what lies
+            before the first part that learns needs no gradients, so that a step is faster and smaller.
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
@@ -87,6 +89,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     schedule: Literal["constant", "poly"] = "constant"
     freeze_batch_norm: bool = False
+    frozen: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from segood.errors import OutputError, SegoodError, UsageError, system_says
 from segood.evaluation.fitting import check_labels_fit, name_classes
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
+from segood.training.freezing import freeze_parts
 from segood.training.loading import TrainingData
 from segood.training.module import OutOfDistributionTraining
 from segood.training.numbers import last_numbers
@@ -73,6 +74,7 @@ def train(
             f"the network {model.name or type(model.network).__name__} has no weights to train; an ONNX file "
             "is for scoring and evaluation only, train the network it was exported from"
         )
+    freeze_parts(model.network, config.optimizer.frozen)
     for dataset in (street, validation):
         if dataset:
             check_labels_fit(dataset, model)

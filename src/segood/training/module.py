@@ -23,6 +23,7 @@ from segood.evaluation import ClosedSetMetrics
 from segood.models import SegmentationModel
 from segood.scores import get_score
 from segood.training.config import LossConfig, OptimizerConfig
+from segood.training.freezing import hold_frozen
 from segood.training.loading import Batch, TrainingData
 from segood.training.loss import EntropyMaximizationLoss, LossTerms, loss_terms
 from segood.training.sharding import shard
@@ -69,9 +70,8 @@ class OutOfDistributionTraining(lightning.LightningModule):
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
-        """Keep batch-norm statistics as they are, where asked for."""
-        if self.config.freeze_batch_norm:
-            freeze_batch_norm(self.model)
+        """Keep what is frozen as it is."""
+        hold_frozen(self.model.network, self.config)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draw what is random in the network from the place in the training alone, so that it can go on."""
@@ -185,13 +185,6 @@ class OutOfDistributionTraining(lightning.LightningModule):
 def _terms(sums: Sequence[Tensor], counts: Sequence[Tensor]) -> LossTerms:
     """Return terms from sums and counts of in-distribution, OoD and distilled pixels."""
     return LossTerms(sums[0], counts[0], sums[1], counts[1], sums[2], counts[2])
-
-
-def freeze_batch_norm(model: nn.Module) -> None:
-    """Use and keep the running batch-norm statistics (scale and shift are still trained)."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig, *, total_steps: int) -> Any:

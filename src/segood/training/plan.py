@@ -17,6 +17,7 @@ import torch
 from segood.errors import CheckpointError, DataError, FetchError, UsageError
 from segood.evaluation.fitting import check_labels_fit
 from segood.training.config import TrainConfig
+from segood.training.freezing import freeze_parts
 from segood.training.memory import StepMemory, estimate_step_memory
 from segood.training.sampling import plan_epoch
 from segood.training.sources import epoch_batches, open_proxies, open_street, open_training_streets
@@ -131,6 +132,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         if dataset is not None:
             frames[key] = len(dataset)
     model = there("weights", config.model.load) or _without_weights(config)
+    if model:
+        freeze_parts(model.network, config.optimizer.frozen)
     for dataset in (street, validation):
         if dataset and model:
             check_labels_fit(dataset, model)
