@@ -55,8 +55,9 @@ def test_the_plan_is_what_is_trained(world: WorldPaths, tmp_path: Path, mode: st
 def test_frozen_parts_are_not_counted(world: WorldPaths) -> None:
     whole = plan_training(config(world))
     part = plan_training(config(world, optimizer=OptimizerConfig(frozen=["stem", "fine", "middle"])))
-    assert whole.trainable_parameters and part.trainable_parameters and whole.memory and part.memory
-    assert part.trainable_parameters < whole.trainable_parameters
+    assert whole.memory
+    assert part.memory
+    assert (part.trainable_parameters or 0) < (whole.trainable_parameters or 0)
     assert part.memory.peak < whole.memory.peak
     assert part.memory.parameters == whole.memory.parameters
 
