@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from studies.recipes import BASE_RECIPE, FACTORS, STREETS, WEIGHTS
+from studies.recipes import BASE_RECIPE, FACTORS, WEIGHTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _factors(options: argparse.Namespace) -> int:
-    from studies.streets import link_street_images
+    from studies.streets import link_images
     from studies.trained import measure_recipes, measure_start
 
     root: Path = options.data_root
-    link_street_images(root / "coco", root / STREETS)
+    link_images(root)
     measure_start("factors", root, options.weights)
     chosen = [r for r in FACTORS if not options.only or r.factor in (*options.only, BASE_RECIPE.factor)]
     measure_recipes("factors", chosen, options.seeds, root, epochs=options.epochs, weights=options.weights)

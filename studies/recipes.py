@@ -12,8 +12,6 @@ from pathlib import Path
 BASE = Path(__file__).with_name("base.yaml")
 WEIGHTS = "espnetv2_s_2.0_city"
 """Start weights by the name that `segood models fetch` knows."""
-STREETS = "coco_streets"
-"""Folder under the data root with street-like images that have no labels, see `studies.streets`."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +34,22 @@ class Recipe:
         return f"{self.factor}-{self.level}".replace(" ", "_").replace("/", "_")
 
 
+def unlabeled(folder: str) -> tuple[str, ...]:
+    """Return the arguments that distil on the images of a folder of `studies.streets`, too."""
+    options = "{role: closed_set, label_space: cityscapes, allow_unlabeled: true}"
+    return ("--unlabeled.name", "folder", "--unlabeled.root", folder, "--unlabeled.options", options)
+
+
 BASE_RECIPE = Recipe("base", "base")
+SMALL_PROXIES = (
+    "--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}",
+)  # fmt: skip
 
 FACTORS: tuple[Recipe, ...] = (
     BASE_RECIPE,
     Recipe("in-distribution term", "labels", ("--loss.distillation", "0")),
     Recipe("in-distribution term", "labels and distillation", ("--loss.distillation", "0.5")),
-    Recipe(
-        "proxies",
-        "small images, too",
-        ("--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}"),
-    ),
+    Recipe("proxies", "small images, too", SMALL_PROXIES),
     Recipe("proxies", "whole images", ("--proxies.mode", "images", "--proxies.ratio", "0.2")),
     Recipe(
         "proxies",
@@ -73,12 +76,12 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
     Recipe("brightness", "unchanged", ("--augmentation.brightness", "0")),
     Recipe("scale of the streets", "1.0 to 3.0", ("--augmentation.scale_range", "[1.0, 3.0]")),
-    Recipe(
-        "distilled images",
-        "and street-like COCO images",
-        ("--unlabeled.name", "folder", "--unlabeled.root", STREETS, "--unlabeled.options",
-         "{role: closed_set, label_space: cityscapes, allow_unlabeled: true}"),
-    ),
+    Recipe("distilled images", "and street-like COCO images", unlabeled("coco_streets")),
+    Recipe("distilled images", "and COCO images with a known class", unlabeled("coco_known")),
     Recipe("background of whole images", "ignored, λ 0.1", (
         "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),
+    Recipe("together", "street-like COCO images, λ 0.1", (
+        *unlabeled("coco_streets"), "--loss.ood_weight", "0.1")),
+    Recipe("together", "COCO images with a known class, λ 0.1", (
+        *unlabeled("coco_known"), "--loss.ood_weight", "0.1")),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from studies.measure import SIZE, half_of, measure_known, measure_unknown
 from studies.recipes import BASE, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
-from studies.streets import link_street_images
+from studies.streets import link_images
 from studies.tables import DOCS, PAGE, factor_points, ratio, with_table, write_tables
 
 from segood.cli.train import build_parser
@@ -178,5 +178,6 @@ def test_street_images_are_those_with_street_furniture_or_traffic(tmp_path: Path
         })
     )  # fmt: skip
     for _ in range(2):  # what is there stays
-        assert link_street_images(tmp_path / "coco", tmp_path / "streets") == 2
-    assert sorted(p.name for p in (tmp_path / "streets" / "images").iterdir()) == ["1.jpg", "3.jpg"]
+        assert link_images(tmp_path) == {"coco_streets": 2, "coco_known": 3}
+    assert sorted(p.name for p in (tmp_path / "coco_streets" / "images").iterdir()) == ["1.jpg", "3.jpg"]
+    assert sorted(p.stem for p in (tmp_path / "coco_known" / "images").iterdir()) == ["1", "2", "3"]
