@@ -1,6 +1,8 @@
 """`python -m studies`: measure what is missing, and write the tables from what is there.
 
     python -m studies factors --data_root data     # hours; goes on where it was cut off
+    python -m studies far --data_root data         # hours, too
+    python -m studies errors runs/compare          # of a finished `segood compare`; seconds
     python -m studies small_objects --data_root data --trained NETWORK.safetensors
     python -m studies meta RUN                     # of an evaluated run; seconds
     python -m studies tables                       # seconds
@@ -29,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     small.add_argument(
         "--trained", type=Path, help="a network of `segood train`; else the one before training"
     )
+    far = verbs.add_parser("far", help="the best recipe against all scores before training")
+    far.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    errors = verbs.add_parser("errors", help="objects missed and false alarms of a finished `segood compare`")
+    errors.add_argument("comparison", type=Path, help="its folder")
     meta = verbs.add_parser("meta", help="features, protocols and transfer of the meta classifier")
     meta.add_argument("run", type=Path, help="a run that `segood evaluate` has evaluated")
     meta.add_argument("--network", default="after training", help="how the tables call its network")
-    for verb in (factors, small):
+    for verb in (factors, far, small):
         verb.add_argument("--data_root", type=Path, required=True, help="folder of the data sets")
         verb.add_argument("--weights", type=Path, help="start weights; else those of `segood models fetch`")
     verbs.add_parser("tables", help="write tables and figures")
@@ -53,15 +59,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         measure_meta(options.run, options.network)
         return 0
-    return _factors(options)
+    if options.verb == "errors":
+        from studies.far import add_errors
+
+        add_errors(options.comparison)
+        return 0
+    return _trained(options)
 
 
-def _factors(options: argparse.Namespace) -> int:
+def _trained(options: argparse.Namespace) -> int:
+    from studies.far import measure_far
     from studies.streets import link_images
     from studies.trained import measure_recipes, measure_start
 
     root: Path = options.data_root
     link_images(root)
+    if options.verb == "far":
+        measure_far(root, options.weights, options.seeds)
+        return 0
     measure_start("factors", root, options.weights)
     chosen = [r for r in FACTORS if not options.only or r.factor in (*options.only, BASE_RECIPE.factor)]
     measure_recipes("factors", chosen, options.seeds, root, epochs=options.epochs, weights=options.weights)

@@ -1,6 +1,7 @@
 """A network -> its numbers on both halves of the test sets, and on the original task.
 
-In: a network, a data root. Out: AUROC, AP and FPR95 with their counts per data set and half, CamVid's mIoU.
+In: a network, a data root. Out: AUROC, AP and FPR95 per score, data set and half, with their counts; CamVid's
+mIoU.
 
 Choices are made on the first half of each set's frames, numbered as the owner does, and told on the second:
 neighbours in Lost & Found show the same street, so a half is a stretch, not every other frame.
@@ -54,38 +55,48 @@ def load_network(start: str, **options: Any) -> SegmentationModel:
     return load_model("espnetv2", checkpoint=start, scale=2.0, **options)
 
 
-@torch.inference_mode()
 def measure_unknown(
+    model: SegmentationModel, root: Path, *, sets: Sequence[str] = SETS, halves: Sequence[str] = HALVES
+) -> dict[str, dict[str, Any]]:
+    """Return numbers of the entropy by data set and half, see `measure_scores`."""
+    return measure_scores(model, root, [get_score("entropy")], sets=sets, halves=halves)["entropy"]
+
+
+@torch.inference_mode()
+def measure_scores(
     model: SegmentationModel,
     root: Path,
+    scores: Sequence[Score],
     *,
-    score: Score | None = None,
     sets: Sequence[str] = SETS,
     halves: Sequence[str] = HALVES,
-) -> dict[str, dict[str, Any]]:
-    """Return numbers by data set and half; with both halves also of `all` frames.
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return numbers by score, data set and half; with both halves also of `all` frames.
 
     Args:
         model: in eval mode.
         root: folder with a folder per data set.
-        score: entropy where not given.
+        scores: of logits alone; fitted where they have to be.
         sets: data sets to measure on.
         halves: frames of others are not looked at.
     """
-    score = score or get_score("entropy")
-    numbers: dict[str, dict[str, Any]] = {}
+    numbers: dict[str, dict[str, dict[str, Any]]] = {score.name: {} for score in scores}
     for name in sets:
         dataset = open_dataset(name, root / name, resize=SIZE)
-        metrics = {half: _metrics(score) for half in halves}
+        metrics = {(s.name, half): _metrics(s) for s in scores for half in halves}
         for half, position in tqdm(frames_of(dataset, halves), name, leave=False):
             image, target, _ = dataset[position]
             assert target is not None, "these sets have labels"
-            metrics[half].update(score(logits=model.predict_logits(image)[None])[0].numpy(), target)
-        if len(halves) > 1:
-            metrics["all"] = _metrics(score)
-            for half in halves:
-                metrics["all"].merge(metrics[half])
-        numbers[name] = {half: _numbers(found) for half, found in metrics.items()}
+            logits = model.predict_logits(image)[None]
+            for score in scores:
+                metrics[score.name, half].update(score(logits=logits)[0].numpy(), target)
+        for score in scores:
+            found = {half: metrics[score.name, half] for half in halves}
+            if len(halves) > 1:
+                found["all"] = _metrics(score)
+                for half in halves:
+                    found["all"].merge(found[half])
+            numbers[score.name][name] = {half: _numbers(counted) for half, counted in found.items()}
     return numbers
 
 

@@ -85,3 +85,9 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("together", "COCO images with a known class, λ 0.1", (
         *unlabeled("coco_known"), "--loss.ood_weight", "0.1")),
 )  # fmt: skip
+
+BEST = Recipe(
+    "best", "street-like COCO images, λ 0.1", (*unlabeled("coco_streets"), "--loss.ood_weight", "0.1")
+)
+"""Chosen on the tuning halves, told on the others."""
+BEST_EPOCHS = 3

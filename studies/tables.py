@@ -13,6 +13,8 @@ from pathlib import Path
 
 from segood.data.registry import DATASETS
 from segood.files import write_text
+from segood.scores import get_score
+from studies.far import BASELINE
 from studies.figures import Point, draw_factors
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
@@ -68,6 +70,65 @@ def factor_table(results: Path) -> str:
         shown = ["", level] if factor in ("start", "base") else [factor, level]
         lines.append([*shown, str(len(found)), *values, miou])
     return f"{_table(head, lines)}\n\n{provenance(rows)}"
+
+
+def far_table(results: Path) -> str:
+    """Return how far the best recipe gets from the best score before training, on each data set."""
+    rows = read_rows("far", results)
+    before = [row for row in rows if row["factor"] == BASELINE]
+    ours = [row for row in rows if row["factor"] != BASELINE]
+    if not (before and ours):
+        return "Nothing measured yet."
+    head = ["data set", "frames"]
+    for number in ("AP", "FPR95"):
+        head += [f"{number}, best before", f"{number}, ours", "×"]
+    lines = []
+    for name in SETS:
+        for half, frames in (("test", "second half"), ("all", "all")):
+            line = [_title(name), frames]
+            for key, best in (("ap", max), ("fpr95", min)):
+                numbers = {row["level"]: row["unknown"][name][half][key] for row in before}
+                score = best(numbers, key=lambda level, n=numbers: n[level])  # type: ignore[misc]
+                found = [row["unknown"][name][half][key] for row in ours]
+                line += [
+                    f"{_short(numbers[score])} ({get_score(score).title})",
+                    _spread(found, THREE),
+                    f"{statistics.fmean(found) / numbers[score]:.2f}",
+                ]
+            lines.append(line)
+    return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
+
+
+def _closed_set(results: Path, ours: Sequence[Row]) -> str:
+    """Return a sentence on what the original task pays."""
+    start = _start(read_rows("factors", results))
+    assert start is not None, "the start is measured first"
+    told = []
+    for split, frames in start["known"].items():
+        after = [100 * row["known"][split]["miou"] for row in ours]
+        told.append(
+            f"CamVid {split} ({frames['frames']} frames): {100 * frames['miou']:.1f} % before, "
+            f"{_spread(after, '{:.1f}')} % after"
+        )
+    first = ours[0]
+    recipe = f"{first['level']}, {first['epochs']} epochs, {len(ours)} seed(s)"
+    return f"The recipe: {recipe}. mIoU: {'; '.join(told)}."
+
+
+def errors_table(results: Path) -> str:
+    """Return missed objects and false alarms of the best recipe and of the best baseline."""
+    rows = read_rows("errors", results)
+    if not rows:
+        return "Nothing measured yet."
+    head = ["data set", "objects", "best before", "errors before", "ours", "ours, meta", "fewer"]
+    lines = []
+    for row in rows:
+        meta = row["errors_meta"]
+        shown = "–" if meta is None else f"{meta['value']:.0f} [{meta['low']:.0f}, {meta['high']:.0f}]"
+        fewer = "–" if row["reduction_meta"] is None else f"{100 * row['reduction_meta']:.0f} %"
+        counts = [f"{row[key]:.0f}" for key in ("baseline_errors", "errors")]
+        lines.append([_title(row["dataset"]), str(row["objects"]), row["baseline"], *counts, shown, fewer])
+    return f"{_table(head, lines, texts=1)}\n\n{provenance(rows)}"
 
 
 def small_objects_table(results: Path) -> str:
@@ -201,6 +262,8 @@ def _title(name: str) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "factors": factor_table,
+    "far": far_table,
+    "errors": errors_table,
     "small_objects": small_objects_table,
     "meta": meta_table,
     "transfer": transfer_table,

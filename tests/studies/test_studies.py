@@ -13,18 +13,28 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
+from studies.far import BASELINE, add_errors, fit_on_training_frames
 from studies.measure import SIZE, half_of, measure_known, measure_unknown
 from studies.recipes import BASE, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
 from studies.streets import link_images
-from studies.tables import DOCS, PAGE, factor_points, ratio, with_table, write_tables
+from studies.tables import DOCS, PAGE, errors_table, factor_points, far_table, ratio, with_table, write_tables
 
 from segood.cli.train import build_parser
 from segood.data import open_dataset
 from segood.data.synthetic import WorldPaths
+from segood.evaluation.comparison.results import (
+    ComparedDataset,
+    ComparisonResults,
+    MetaNumbers,
+    MethodInfo,
+    Number,
+    Row,
+)
+from segood.evaluation.results import DatasetInfo
 from segood.meta import MetaClassifier
 from segood.models import load_model
-from segood.scores import get_score
+from segood.scores import StandardizedMaxLogit, get_score
 from segood.training import TrainConfig
 from studies import measure, meta, recipes, small_objects, tables
 
@@ -85,6 +95,58 @@ def test_halves_add_up_to_what_scikit_learn_finds(world: WorldPaths, tmp_path: P
         assert numbers[half]["ap"] == pytest.approx(average_precision_score(truth, value), abs=1e-3), half
         assert numbers[half]["known_pixels"] + numbers[half]["unknown_pixels"] == len(truth)
     assert [half_of(i, len(dataset)) for i in range(5)] == ["tuning"] * 2 + ["test"] * 3
+
+
+def test_a_baseline_with_statistics_is_fitted_on_training_frames(shared: Path) -> None:
+    weights = shared / "weights" / "espnetv2_s_0.5_city_1024x512.pth"
+    model = load_model("espnetv2", checkpoint=str(weights), scale=0.5)
+    score = StandardizedMaxLogit()
+    fit_on_training_frames(score, model, shared / "data", every=180)  # three frames
+    assert score.is_fitted
+    road, fence = (model.class_names.index(name) for name in ("road", "fence"))
+    assert score.mean[road] > score.mean[fence]
+
+
+def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
+    name = "fishyscapes_static"
+    info = DatasetInfo(name, "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
+    methods = [MethodInfo(f"{n}/entropy", f"Entropy, {n}", n, "entropy") for n in ("before", "after")]
+    meta = MetaNumbers("group", errors=Number(40.0, 30.0, 50.0))
+    ComparisonResults(
+        "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
+        [ComparedDataset(info, "1024×512", "all", 0, 0, best_baseline="before/entropy")],
+        [
+            Row("before/entropy", name, errors=Number(100.0)),
+            Row("after/entropy", name, num_ground_truth=55, errors=Number(60.0), meta=meta,
+                reduction_meta=0.6),
+        ],
+    ).save(tmp_path / "results.json")  # fmt: skip
+    for _ in range(2):  # a comparison is taken once
+        add_errors(tmp_path, tmp_path)
+    assert len(read_rows("errors", tmp_path)) == 1
+    line = "| Fishyscapes Static | 55 | Entropy, before | 100 | 60 | 40 [30, 50] | 60 % |"
+    assert line in errors_table(tmp_path)
+
+
+def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
+    def unknown(ap: float, fpr95: float) -> dict[str, object]:
+        return {name: {half: {"ap": ap, "fpr95": fpr95} for half in ("test", "all")} for name in measure.SETS}
+
+    known = {"test": {"miou": 0.5, "frames": 233}}
+    start = {"factor": "start", "level": "", "seed": 0, "epochs": 0, "known": known}
+    add_row("factors", start, tmp_path)
+    for level, numbers in (("entropy", unknown(0.1, 0.6)), ("msp", unknown(0.2, 0.8))):
+        add_row("far", {"factor": BASELINE, "level": level, "unknown": numbers}, tmp_path)
+    ours = {"factor": "best", "level": "words", "epochs": 3, "known": {"test": {"miou": 0.49, "frames": 233}}}
+    for ap in (0.4, 0.6):
+        add_row("far", ours | {"unknown": unknown(ap, 0.3)}, tmp_path)
+    told = far_table(tmp_path)
+    assert told.count(".200 (Maximum softmax probability) | .500 ± .141 | 2.50 |") == 6
+    assert told.count(".600 (Softmax entropy) | .300 ± .000 | 0.50 |") == 6
+    assert (
+        "words, 3 epochs, 2 seed(s). mIoU: CamVid test (233 frames): 50.0 % before, 49.0 ± 0.0 % after."
+        in told
+    )
 
 
 def test_known_pixels_are_measured_on_real_frames(shared: Path) -> None:

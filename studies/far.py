@@ -1,0 +1,80 @@
+"""How far it goes: the best recipe against every score of the network before training.
+
+In: a data root, a finished `segood compare`. Out: rows of `far` (pixel level, also on the halves that nothing
+was chosen by) and of `errors` (detection, after meta classification).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from segood.data import open_dataset
+from segood.evaluation.comparison.results import ComparisonResults
+from segood.models import SegmentationModel
+from segood.scores import StandardizedMaxLogit, get_score
+from studies.measure import SIZE, load_network, measure_scores
+from studies.recipes import BEST, BEST_EPOCHS, WEIGHTS
+from studies.rows import RESULTS, add_row, is_there, read_rows
+from studies.trained import measure_recipes
+
+BASELINES = ("entropy", "msp", "max_logit", "energy", "standardized_max_logit")
+"""All scores that need no more than logits."""
+BASELINE = "before training"
+
+
+def measure_far(root: Path, weights: Path | None, seeds: Sequence[int]) -> None:
+    """Measure the baselines, then train and measure the best recipe; what is there is not measured again."""
+    key = {"factor": BASELINE, "seed": 0, "epochs": 0}
+    missing = [name for name in BASELINES if not is_there(read_rows("far"), **key, level=name)]
+    if missing:
+        model = load_network(str(weights or WEIGHTS))
+        scores = [get_score(name) for name in missing]
+        for score in scores:
+            if isinstance(score, StandardizedMaxLogit):
+                fit_on_training_frames(score, model, root)
+        for name, numbers in measure_scores(model, root, scores).items():
+            add_row("far", key | {"level": name, "unknown": numbers})
+    measure_recipes("far", [BEST], seeds, root, epochs=BEST_EPOCHS, weights=weights, told=True)
+
+
+@torch.inference_mode()
+def fit_on_training_frames(
+    score: StandardizedMaxLogit, model: SegmentationModel, root: Path, *, every: int = 6
+) -> None:
+    """Learn the statistics from every so-many-th training frame; 62 frames where not told otherwise."""
+    dataset = open_dataset("camvid", root / "camvid", "train", labels="cityscapes", resize=SIZE)
+    for index in tqdm(range(0, len(dataset), every), "statistics", leave=False):
+        image, target, _ = dataset[index]
+        assert target is not None, "the set has labels"
+        score.update_arrays(logits=model.predict_logits(image)[None], target=target[None])
+
+
+def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
+    """Add what a comparison found at segment level, a row per data set.
+
+    Args:
+        comparison: folder of `segood compare`, with networks `before` and `after`; its first score is ours.
+        folder: of the rows.
+    """
+    results = ComparisonResults.load(comparison / "results.json")
+    titles = {method.key: method.title for method in results.methods}
+    for dataset in results.datasets:
+        name, best = dataset.info.key, dataset.best_baseline
+        key = {"comparison": results.name, "dataset": name}
+        if best is None or is_there(read_rows("errors", folder), **key):
+            continue
+        ours, baseline = results.row(results.main, name), results.row(best, name)
+        assert ours.meta is not None, "a comparison for the study has meta classification"
+        add_row("errors", key | {
+            "objects": ours.num_ground_truth,
+            "baseline": titles[best],
+            "baseline_errors": baseline.errors.value,
+            "errors": ours.errors.value,
+            "errors_meta": ours.meta.errors and dataclasses.asdict(ours.meta.errors),
+            "reduction_meta": ours.reduction_meta,
+        }, folder)  # fmt: skip
