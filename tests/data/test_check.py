@@ -50,6 +50,14 @@ def test_every_layout_is_recognised_and_checked(tmp_path: Path, write_image, wri
     assert str(facts.content_hash) in text
 
 
+def test_the_layout_of_a_split_names_its_folders(tmp_path: Path, write_image, write_labels) -> None:
+    write_image("images/train/1.png", (1, 2))
+    write_labels("labels/train/1.png", [[0, 1]])
+    assert [facts.variant for facts in check_dataset(tmp_path, "folder", "train").datasets] == [
+        "images/train/ + labels/train/"
+    ]
+
+
 @pytest.mark.parametrize(
     ("root", "name"),
     [

@@ -57,7 +57,7 @@ def index_fishyscapes(root: Path, name: str, source: Path | None = None) -> Layo
         return _index_official(base, files, source)
     labels = find_label_folder(base)
     if labels is not None:
-        return index_folders(base / IMAGES, base / labels)
+        return index_folders(base, base / IMAGES, base / labels)
     return _index_siblings(base, files)
 
 

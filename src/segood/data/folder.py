@@ -86,7 +86,7 @@ def open_folder(
         images, truth = images / split, None if truth is None else truth / split
     shown = ", ".join(f"{value}->{target}" for value, target in sorted(lookup.mapping.items())[:8])
     return PairedDataset(
-        index_folders(images, truth),
+        index_folders(folder, images, truth),
         lookup,
         allow_unlabeled=allow_unlabeled,
         strict=strict,

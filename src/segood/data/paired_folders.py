@@ -36,19 +36,21 @@ def find_label_folder(root: Path) -> str | None:
     return next((name for name in LABEL_FOLDERS if (root / name).is_dir()), None)
 
 
-def index_folders(images: Path, labels: Path | None) -> LayoutIndex:
+def index_folders(root: Path, images: Path, labels: Path | None) -> LayoutIndex:
     """Pair `images/**` with `labels/**` by relative path and stem; colour previews of labels are passed over.
 
     Args:
-        images: folder of images, searched with its subfolders.
-        labels: folder of label maps, `None` where there is none.
+        root: the data set's folder.
+        images: folder of images in it, searched with its subfolders.
+        labels: folder of label maps in it, `None` where there is none.
     """
+    shown = images.relative_to(root).as_posix()
     frames = by_stem(image_files(images, recursive=True), images)
     if labels is None:
-        return pair(frames, {}, f"{images.name}/ without labels")
+        return pair(frames, {}, f"{shown}/ without labels")
     files = [file for file in image_files(labels, recursive=True) if not file.stem.endswith("_color")]
     exact = {key: file for key, file in by_stem(files, labels).items() if key in frames}
     rest = [file for file in files if file not in set(exact.values())]
     # An image called `a_mask` keeps its label `a_mask`; only labels without such a partner lose their ending.
     ended = {key: file for key, file in by_stem(rest, labels, LABEL_ENDINGS).items() if key not in exact}
-    return pair(frames, {**ended, **exact}, f"{images.name}/ + {labels.name}/")
+    return pair(frames, {**ended, **exact}, f"{shown}/ + {labels.relative_to(root).as_posix()}/")

@@ -27,7 +27,7 @@ _LOOKUP = LabelLookup(OOD_MAPPING, "SegmentMeIfYouCan masks hold 0 (in), 1 (anom
 def index_smiyc(root: Path) -> LayoutIndex:
     """Pair the frames of a track; sample ids are the stems of the images."""
     labels = find_label_folder(root)
-    return index_folders(root / IMAGES, None if labels is None else root / labels)
+    return index_folders(root, root / IMAGES, None if labels is None else root / labels)
 
 
 def smiyc_splits(root: Path) -> list[str]:
