@@ -69,11 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _trained(options: argparse.Namespace) -> int:
     from studies.far import measure_far
-    from studies.streets import link_images
     from studies.trained import measure_recipes, measure_start
 
     root: Path = options.data_root
-    link_images(root)
     if options.verb == "far":
         measure_far(root, options.weights, options.seeds)
         return 0

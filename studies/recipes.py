@@ -34,13 +34,16 @@ class Recipe:
         return f"{self.factor}-{self.level}".replace(" ", "_").replace("/", "_")
 
 
-def unlabeled(folder: str) -> tuple[str, ...]:
-    """Return the arguments that distil on the images of a folder of `studies.streets`, too."""
-    options = "{role: closed_set, label_space: cityscapes, allow_unlabeled: true}"
-    return ("--unlabeled.name", "folder", "--unlabeled.root", folder, "--unlabeled.options", options)
-
-
 BASE_RECIPE = Recipe("base", "base")
+STREETS = (
+    "--unlabeled.name",
+    "coco_known",
+    "--unlabeled.root",
+    "coco",
+    "--unlabeled.options",
+    "{shows: street}",
+)
+KNOWN = ("--unlabeled.name", "coco_known", "--unlabeled.root", "coco")
 SMALL_PROXIES = (
     "--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}",
 )  # fmt: skip
@@ -76,18 +79,16 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
     Recipe("brightness", "unchanged", ("--augmentation.brightness", "0")),
     Recipe("scale of the streets", "1.0 to 3.0", ("--augmentation.scale_range", "[1.0, 3.0]")),
-    Recipe("distilled images", "and street-like COCO images", unlabeled("coco_streets")),
-    Recipe("distilled images", "and COCO images with a known class", unlabeled("coco_known")),
+    Recipe("distilled images", "and street-like COCO images", STREETS),
+    Recipe("distilled images", "and COCO images with a known class", KNOWN),
     Recipe("background of whole images", "ignored, λ 0.1", (
         "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),
     Recipe("together", "street-like COCO images, λ 0.1", (
-        *unlabeled("coco_streets"), "--loss.ood_weight", "0.1")),
+        *STREETS, "--loss.ood_weight", "0.1")),
     Recipe("together", "COCO images with a known class, λ 0.1", (
-        *unlabeled("coco_known"), "--loss.ood_weight", "0.1")),
+        *KNOWN, "--loss.ood_weight", "0.1")),
 )  # fmt: skip
 
-BEST = Recipe(
-    "best", "street-like COCO images, λ 0.1", (*unlabeled("coco_streets"), "--loss.ood_weight", "0.1")
-)
+BEST = Recipe("best", "street-like COCO images, λ 0.1", (*STREETS, "--loss.ood_weight", "0.1"))
 """Chosen on the tuning halves, told on the others."""
 BEST_EPOCHS = 3

@@ -4,7 +4,6 @@ commands."""
 from __future__ import annotations
 
 import doctest
-import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from studies.far import BASELINE, add_errors, fit_on_training_frames
 from studies.measure import SIZE, half_of, measure_known, measure_unknown
 from studies.recipes import BASE, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
-from studies.streets import link_images
 from studies.tables import DOCS, PAGE, errors_table, factor_points, far_table, ratio, with_table, write_tables
 
 from segood.cli.train import build_parser
@@ -215,31 +213,3 @@ def test_ratios_by_hand() -> None:
     assert ratio(better, start, "ap") == pytest.approx(2)  # the geometric mean of 2, 1 and 4
     points = factor_points([start, better, row("base", [0.1, 0.2, 0.4], seed=1)])
     assert points == [("base", "base", pytest.approx([2, 1]), pytest.approx([2, 1]))]
-
-
-def test_street_images_are_those_with_street_furniture_or_traffic(tmp_path: Path) -> None:
-    shown = {1: ["traffic light"], 2: ["car"], 3: ["car", "bus"], 4: ["dog"], 5: ["car", "car"]}
-    names = sorted({name for things in shown.values() for name in things})
-    annotations = [
-        {"id": 10 * image + at, "image_id": image, "category_id": names.index(name), "iscrowd": 0,
-         "segmentation": [[0, 0, 9, 0, 9, 9]]}
-        for image, things in shown.items()
-        for at, name in enumerate(things)
-    ]  # fmt: skip
-    images = [{"id": i, "file_name": f"{i}.jpg", "height": 480, "width": 640} for i in shown]
-    images[-1]["height"] = 300
-    (tmp_path / "coco" / "annotations").mkdir(parents=True)
-    (tmp_path / "coco" / "train2017").mkdir()
-    for image in images:
-        (tmp_path / "coco" / "train2017" / str(image["file_name"])).write_bytes(b"x")
-    (tmp_path / "coco" / "annotations" / "instances_train2017.json").write_text(
-        json.dumps({
-            "images": images,
-            "annotations": annotations,
-            "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
-        })
-    )  # fmt: skip
-    for _ in range(2):  # what is there stays
-        assert link_images(tmp_path) == {"coco_streets": 2, "coco_known": 3}
-    assert sorted(p.name for p in (tmp_path / "coco_streets" / "images").iterdir()) == ["1.jpg", "3.jpg"]
-    assert sorted(p.stem for p in (tmp_path / "coco_known" / "images").iterdir()) == ["1", "2", "3"]

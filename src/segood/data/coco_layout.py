@@ -19,22 +19,18 @@ from segood.errors import DataError
 EXPECTED = "annotations/instances_train2017.json and train2017/"
 
 
-def locate_coco(root: str | Path, split: str | None) -> tuple[Path, str, Path]:
-    """Return root, split and annotation file of a COCO folder.
+def locate_coco(root: str | Path, split: str | None, name: str = "coco_proxies") -> tuple[Path, str, Path]:
+    """Return root, split and annotation file of a COCO folder; `name` is that of the data set in errors.
 
     Raises:
         DataError: no root, or no instance annotations or image folder in it; names the expected path.
         UsageError: no such split; names those present.
     """
-    folder = check_root("coco_proxies", root, EXPECTED)
-    split = choose_split(
-        "coco_proxies", folder, split, coco_splits(folder), expected=EXPECTED, default="train"
-    )
+    folder = check_root(name, root, EXPECTED)
+    split = choose_split(name, folder, split, coco_splits(folder), expected=EXPECTED, default="train")
     frames = folder / f"{split}2017"
     if not frames.is_dir():
-        raise DataError(
-            f"coco_proxies at {folder}: folder {frames} is missing; put the images of this split there"
-        )
+        raise DataError(f"{name} at {folder}: folder {frames} is missing; put the images of this split there")
     return folder, split, folder / "annotations" / f"instances_{split}2017.json"
 
 

@@ -50,22 +50,26 @@ class DatasetEntry:
         target = self.open.func if isinstance(self.open, partial) else self.open
         given = self.open.keywords if isinstance(self.open, partial) else {}
         if target is _open_coco:
-            target = _coco().CocoProxies
+            target = import_module("segood.data.coco").CocoProxies
+        elif target is _open_coco_known:
+            target = import_module("segood.data.coco_known").open_coco_known
         names = [
             name for name in inspect.signature(target).parameters if name not in ("root", "split", "resize")
         ]
         return [name for name in names if name not in given]
 
 
-def _coco() -> Any:
-    return import_module("segood.data.coco")
-
-
+# COCO's modules are read when they are needed: they take longer than all others together
 def _open_coco(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
-    dataset: SegmentationDataset = _coco().CocoProxies(
-        root, **({} if split is None else {"split": split}), **options
-    )
-    return dataset
+    from segood.data.coco import CocoProxies
+
+    return CocoProxies(root, split or "train", **options)
+
+
+def _open_coco_known(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
+    from segood.data.coco_known import open_coco_known
+
+    return open_coco_known(root, split or "train", **options)
 
 
 def _none(root: Path) -> list[str]:
@@ -92,6 +96,7 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "folder": DatasetEntry("any folder", "ood", open_folder, folder_splits),
     "coco_proxies": DatasetEntry("COCO proxies", "proxy", _open_coco, coco_splits),
+    "coco_known": DatasetEntry("COCO images of known classes", "closed_set", _open_coco_known, coco_splits),
 }
 """Name to entry, in the order of the documentation."""
 
@@ -115,7 +120,7 @@ def open_dataset(
         resize: (H,W) to which frames (bilinear) and labels (nearest) are brought; see `.resolution`.
         **options: of the data set. `camvid`: labels; `lost_and_found`: protocol, subset; `fishyscapes_*`:
             source; `folder`: mapping, role, label_space, title; `coco_proxies`: excluded, min_side,
-            background, cache; all but the last: allow_unlabeled.
+            background, cache; `coco_known`: known, shows, min_side; all but these two: allow_unlabeled.
 
     Returns:
         the data set; frames are read when they are asked for.
