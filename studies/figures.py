@@ -6,11 +6,37 @@ import io
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from segood.files import write_text
 
 GREY, BLUE, RED = "#8a8f98", "#2f6fb2", "#b2452f"
+
+
+class Tried(NamedTuple):
+    """One trained network on one data set.
+
+    Attributes:
+        name: shown beside its point; not where empty.
+        cheap: whether the original task pays at most a point of mIoU.
+    """
+
+    name: str
+    ap: float
+    fpr95: float
+    cheap: bool
+
+
+class Panel(NamedTuple):
+    """Everything that was tried, on one data set.
+
+    Attributes:
+        before: best AP and best FPR95 of any score before training; None where they are not measured.
+    """
+
+    title: str
+    tried: list[Tried]
+    before: tuple[float, float] | None
 
 
 class Point(NamedTuple):
@@ -29,12 +55,11 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
         points: numbers by those before training.
         path: SVG file to write.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     if not points:
         return
-    with mpl.rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none", "font.size": 9}):
+    with _style():
         figure = Figure(figsize=(9, 0.9 + 0.24 * len(points)), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         titles = {"ap": "AP by that before training: more is better", "fpr95": "FPR95 by that before: less"}
@@ -56,7 +81,54 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
         axes[0].invert_yaxis()
         for axis in axes:
             axis.tick_params(axis="y", length=0)
-        content = io.StringIO()
-        figure.savefig(content, format="svg", metadata={"Date": None})
+        _write(figure, path)
+
+
+def draw_tried(panels: Sequence[Panel], path: Path) -> None:
+    """Draw AP over FPR95 of all that was tried, a panel per data set; the goal: twice the AP, half the FPR95.
+
+    Args:
+        panels: a point per trained network; filled where the original task pays at most a point of mIoU.
+        path: SVG file to write.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    if not any(panel.tried for panel in panels):
+        return
+    with _style():
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+            for one in panel.tried:
+                face = BLUE if one.cheap else "white"
+                axis.plot(one.fpr95, one.ap, "o", color=BLUE, markerfacecolor=face, markersize=4.5)
+                axis.annotate(one.name, (one.fpr95, one.ap), (4, 4), textcoords="offset points", fontsize=8)
+            right = 1.12 * max(one.fpr95 for one in panel.tried)
+            top = 1.15 * max(one.ap for one in panel.tried)
+            if panel.before:
+                ap, fpr95 = panel.before
+                top = max(top, 2.4 * ap)
+                axis.plot(fpr95, ap, "x", color=RED)
+                axis.annotate(
+                    "best before", (fpr95, ap), (4, -10), textcoords="offset points", fontsize=8, color=RED
+                )
+                goal = Rectangle((0, 2 * ap), fpr95 / 2, top - 2 * ap, color=GREY, alpha=0.2, linewidth=0)
+                axis.add_patch(goal)
+                axis.text(0.01 * right, top * 0.98, "goal", va="top", color=GREY, fontsize=8)
+            axis.set(xlim=(0, right), ylim=(0, top), xlabel="FPR95", title=panel.title)
+            axis.spines[["top", "right"]].set_visible(False)
+        figure.axes[0].set_ylabel("AP")
+        _write(figure, path)
+
+
+def _style() -> Any:
+    import matplotlib as mpl
+
+    return mpl.rc_context({"svg.hashsalt": "segood", "svg.fonttype": "none", "font.size": 9})
+
+
+def _write(figure: Any, path: Path) -> None:
+    content = io.StringIO()
+    figure.savefig(content, format="svg", metadata={"Date": None})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, content.getvalue())

@@ -15,7 +15,7 @@ from segood.data.registry import DATASETS
 from segood.files import write_text
 from segood.scores import get_score
 from studies.far import BASELINE
-from studies.figures import Point, draw_factors
+from studies.figures import Panel, Point, Tried, draw_factors, draw_tried
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
 from studies.small_objects import AREAS
@@ -34,7 +34,9 @@ def write_tables(page: Path = PAGE, results: Path = RESULTS) -> None:
     for name, table in TABLES.items():
         text = with_table(text, name, table(results))
     write_text(page, text)
-    draw_factors(factor_points(read_rows("factors", results)), page.parent / "images" / "study_factors.svg")
+    images = page.parent / "images"
+    draw_factors(factor_points(read_rows("factors", results)), images / "study_factors.svg")
+    draw_tried(tried_panels(results), images / "study_tried.svg")
 
 
 def with_table(text: str, name: str, table: str) -> str:
@@ -191,6 +193,32 @@ def factor_points(rows: Sequence[Row]) -> list[Point]:
         for (factor, level, _), found in grouped(rows).items()
         if factor != "start"
     ]
+
+
+def tried_panels(results: Path) -> list[Panel]:
+    """Return what the second figure shows: every trained network on the tuning halves, by data set."""
+    rows = [*read_rows("factors", results), *read_rows("far", results)]
+    start = _start(rows)
+    if start is None:
+        return []
+    before = [row["unknown"] for row in rows if row["factor"] == BASELINE]
+    least = start["known"]["val"]["miou"] - 0.01
+    panels = []
+    for name in SETS:
+        tried = [
+            Tried(
+                {"start": "before", "base": "base", "best": "best"}.get(row["factor"], ""),
+                row["unknown"][name]["tuning"]["ap"],
+                row["unknown"][name]["tuning"]["fpr95"],
+                row["known"]["val"]["miou"] >= least,
+            )
+            for row in rows
+            if row["factor"] != BASELINE
+        ]
+        numbers = [unknown[name]["tuning"] for unknown in before]
+        best = (max(n["ap"] for n in numbers), min(n["fpr95"] for n in numbers)) if numbers else None
+        panels.append(Panel(_title(name), tried, best))
+    return panels
 
 
 def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
