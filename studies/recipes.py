@@ -44,6 +44,8 @@ STREETS = (
     "{shows: street}",
 )
 KNOWN = ("--unlabeled.name", "coco_known", "--unlabeled.root", "coco")
+OWN_SCALE = ("--augmentation.scale_range", "[1.0, 2.2]", "--augmentation.crop_size", "[352, 480]")
+"""CamVid's frames have 360 rows: crops of 480 rows never show them at their own size."""
 SMALL_PROXIES = (
     "--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}",
 )  # fmt: skip
@@ -78,13 +80,15 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("size by row", "any size", ("--proxies.paste", "{height_range: [0.2, 0.2], height_jitter: 0.9}")),
     Recipe("place", "anywhere below the horizon", ("--proxies.paste", "{ground_ids: [254]}")),
     Recipe("brightness", "unchanged", ("--augmentation.brightness", "0")),
-    Recipe("scale of the streets", "1.0 to 3.0", ("--augmentation.scale_range", "[1.0, 3.0]")),
+    Recipe("scale of the streets", "1.4 to 3.0", ("--augmentation.scale_range", "[1.4, 3.0]")),
+    Recipe("scale of the streets", "1.0 to 2.2, crops of 480×352", OWN_SCALE),
     Recipe("distilled images", "and street-like COCO images", STREETS),
     Recipe("distilled images", "and COCO images with a known class", KNOWN),
     Recipe("background of whole images", "ignored, λ 0.1", (
         "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),
     Recipe("together", "street-like COCO images, λ 0.1", (
         *STREETS, "--loss.ood_weight", "0.1")),
+    Recipe("together", "street-like COCO images, crops of 480×352", (*STREETS, *OWN_SCALE)),
     Recipe("together", "COCO images with a known class, λ 0.1", (
         *KNOWN, "--loss.ood_weight", "0.1")),
 )  # fmt: skip
