@@ -14,7 +14,7 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from studies.far import BASELINE, add_errors, fit_on_training_frames
 from studies.measure import SIZE, half_of, measure_known, measure_unknown
-from studies.recipes import BASE, FACTORS
+from studies.recipes import BASE, BEST, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
 from studies.tables import DOCS, PAGE, errors_table, factor_points, far_table, ratio, with_table, write_tables
 
@@ -72,6 +72,14 @@ def test_every_recipe_is_a_command(recipe: recipes.Recipe) -> None:
 def test_no_two_recipes_are_the_same() -> None:
     names, changes = {r.name for r in FACTORS}, {tuple(sorted(r.arguments)) for r in FACTORS}
     assert len(names) == len(changes) == len(FACTORS)
+
+
+def test_every_row_was_trained_by_the_recipe_that_it_names() -> None:
+    recipes_by_name = {(r.factor, r.level): list(r.arguments) for r in (*FACTORS, BEST)}
+    for row in [*read_rows("factors"), *read_rows("far")]:
+        if row["epochs"]:
+            given = ["--seed", str(row["seed"]), "--epochs", str(row["epochs"])]
+            assert row["arguments"] == given + recipes_by_name[row["factor"], row["level"]], row["level"]
 
 
 def test_halves_add_up_to_what_scikit_learn_finds(world: WorldPaths, tmp_path: Path) -> None:
