@@ -74,6 +74,23 @@ def test_the_hooks_are_the_steps_of_make_check() -> None:
         assert step == hook or step.startswith(f"{hook} "), (hook, step)
 
 
+def anchors_of(page: str) -> set[str]:
+    """Return a page's anchors as GitHub makes them: small letters, no punctuation, hyphens for spaces."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", read(page), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_pages_and_headings(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", read(page))
+    for link in links:
+        target, _, anchor = link.partition("#")
+        assert (ROOT / (target or page)).exists(), link
+        if anchor:
+            assert anchor in anchors_of(target or page), link
+    assert links or page == "CHANGELOG.md"
+
+
 def test_the_commands_of_the_release_exist() -> None:
     page = read("docs/release.md")
     targets = make_targets()
