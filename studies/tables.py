@@ -20,21 +20,23 @@ from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
 from studies.small_objects import AREAS
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGE = DOCS / "study.md"
+ROOT = Path(__file__).parent.parent
+PAGE, README = Path("docs/study.md"), Path("README.md")
+FIGURES = Path("docs/images")
 THREE = "{:.3f}"
 """Numbers between 0 and 1 are shown without their zero."""
 Group = tuple[str, str, int]
 """Factor, level, epochs: what rows of several seeds have in common."""
 
 
-def write_tables(page: Path = PAGE, results: Path = RESULTS) -> None:
-    """Write all tables and figures of the study."""
-    text = page.read_text()
-    for name, table in TABLES.items():
-        text = with_table(text, name, table(results))
-    write_text(page, text)
-    images = page.parent / "images"
+def write_tables(root: Path = ROOT, results: Path = RESULTS) -> None:
+    """Write all tables and figures of the study, those of the README among them, below a folder."""
+    for page, tables in PAGES.items():
+        text = (root / page).read_text()
+        for name, table in tables.items():
+            text = with_table(text, name, table(results))
+        write_text(root / page, text)
+    images = root / FIGURES
     draw_factors(factor_points(read_rows("factors", results)), images / "study_factors.svg")
     draw_tried(tried_panels(results), images / "study_tried.svg")
 
@@ -98,6 +100,23 @@ def far_table(results: Path) -> str:
                     f"{statistics.fmean(found) / numbers[score]:.2f}",
                 ]
             lines.append(line)
+    return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
+
+
+def short_table(results: Path) -> str:
+    """Return the network before and after, on all frames, for people in a hurry."""
+    rows = read_rows("far", results)
+    before = [row for row in rows if row["factor"] == BASELINE and row["level"] == "entropy"]
+    ours = [row for row in rows if row["factor"] != BASELINE]
+    if not (before and ours):
+        return "Nothing measured yet."
+    lines = []
+    for name in SETS:
+        for title, words, found in ((_title(name), "before", before), ("", "after", ours)):
+            numbers = [row["unknown"][name]["all"] for row in found]
+            columns = [_spread([n[key] for n in numbers], THREE) for key in ("auroc", "ap", "fpr95")]
+            lines.append([title, words, *columns])
+    head = ["data set", "network", "AUROC ↑", "AP ↑", "FPR95 ↓"]
     return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
 
 
@@ -288,11 +307,14 @@ def _title(name: str) -> str:
     return DATASETS[name].title
 
 
-TABLES: dict[str, Callable[[Path], str]] = {
-    "factors": factor_table,
-    "far": far_table,
-    "errors": errors_table,
-    "small_objects": small_objects_table,
-    "meta": meta_table,
-    "transfer": transfer_table,
+PAGES: dict[Path, dict[str, Callable[[Path], str]]] = {
+    PAGE: {
+        "factors": factor_table,
+        "far": far_table,
+        "errors": errors_table,
+        "small_objects": small_objects_table,
+        "meta": meta_table,
+        "transfer": transfer_table,
+    },
+    README: {"before and after": short_table},
 }

@@ -14,10 +14,22 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from studies.far import BASELINE, add_errors, fit_on_training_frames
 from studies.measure import SIZE, half_of, measure_known, measure_unknown
-from studies.recipes import BASE, BEST, FACTORS
+from studies.recipes import BASE, BEST, BEST_EPOCHS, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
-from studies.tables import DOCS, PAGE, errors_table, factor_points, far_table, ratio, with_table, write_tables
+from studies.tables import (
+    FIGURES,
+    PAGES,
+    ROOT,
+    errors_table,
+    factor_points,
+    far_table,
+    ratio,
+    short_table,
+    with_table,
+    write_tables,
+)
 
+from segood.cli.frame import shipped_configs
 from segood.cli.train import build_parser
 from segood.data import open_dataset
 from segood.data.synthetic import WorldPaths
@@ -38,18 +50,22 @@ from studies import measure, meta, recipes, small_objects, tables
 
 
 def test_tables_and_figures_are_those_of_the_rows(tmp_path: Path) -> None:
-    page = shutil.copy(PAGE, tmp_path / "study.md")
-    write_tables(page, RESULTS)
-    assert page.read_text() == PAGE.read_text(), "python -m studies tables"
-    drawn = sorted((tmp_path / "images").glob("*.svg"))
+    (tmp_path / FIGURES).mkdir(parents=True)
+    for page in PAGES:
+        shutil.copy(ROOT / page, tmp_path / page)
+    write_tables(tmp_path, RESULTS)
+    for page in PAGES:
+        assert (tmp_path / page).read_text() == (ROOT / page).read_text(), "python -m studies tables"
+    drawn = sorted((tmp_path / FIGURES).glob("*.svg"))
     assert drawn
     for figure in drawn:
-        assert figure.read_text() == (DOCS / "images" / figure.name).read_text(), "python -m studies tables"
+        assert figure.read_text() == (ROOT / FIGURES / figure.name).read_text(), "python -m studies tables"
 
 
-def test_every_table_has_its_place_and_every_place_its_table() -> None:
-    marks = [line for line in PAGE.read_text().splitlines() if line.startswith("<!-- table: ")]
-    assert sorted(marks) == sorted(f"<!-- table: {name} -->" for name in tables.TABLES)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_table_has_its_place_and_every_place_its_table(page: Path) -> None:
+    marks = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("<!-- table: ")]
+    assert sorted(marks) == sorted(f"<!-- table: {name} -->" for name in PAGES[page])
     with pytest.raises(ValueError, match="no `<!-- table: other -->`"):
         with_table("a page", "other", "")
 
@@ -72,6 +88,16 @@ def test_every_recipe_is_a_command(recipe: recipes.Recipe) -> None:
 def test_no_two_recipes_are_the_same() -> None:
     names, changes = {r.name for r in FACTORS}, {tuple(sorted(r.arguments)) for r in FACTORS}
     assert len(names) == len(changes) == len(FACTORS)
+
+
+def test_the_shipped_configuration_is_the_best_recipe() -> None:
+    parser = build_parser()
+    shipped = parser.parse_args(["--config", str(shipped_configs()["espnetv2_camvid_distilled"])]).as_dict()
+    best = parser.parse_args(["--config", str(BASE), *BEST.arguments, "--epochs", str(BEST_EPOCHS)]).as_dict()
+    beside = {"config", "validation", "evaluation", "data_root", "example_frames"}
+    assert {k: v for k, v in shipped.items() if k not in beside} == {
+        k: v for k, v in best.items() if k not in beside
+    }
 
 
 def test_every_row_was_trained_by_the_recipe_that_it_names() -> None:
@@ -136,7 +162,10 @@ def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
 
 def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
     def unknown(ap: float, fpr95: float) -> dict[str, object]:
-        return {name: {half: {"ap": ap, "fpr95": fpr95} for half in ("test", "all")} for name in measure.SETS}
+        return {
+            name: {half: {"auroc": 0.9, "ap": ap, "fpr95": fpr95} for half in ("test", "all")}
+            for name in measure.SETS
+        }
 
     known = {"test": {"miou": 0.5, "frames": 233}}
     start = {"factor": "start", "level": "", "seed": 0, "epochs": 0, "known": known}
@@ -146,6 +175,7 @@ def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
     ours = {"factor": "best", "level": "words", "epochs": 3, "known": {"test": {"miou": 0.49, "frames": 233}}}
     for ap in (0.4, 0.6):
         add_row("far", ours | {"unknown": unknown(ap, 0.3)}, tmp_path)
+    assert "| Fishyscapes Static | before |" in short_table(tmp_path)
     told = far_table(tmp_path)
     assert told.count(".200 (Maximum softmax probability) | .500 ± .141 | 2.50 |") == 6
     assert told.count(".600 (Softmax entropy) | .300 ± .000 | 0.50 |") == 6
