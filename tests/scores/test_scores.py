@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter
 
 from segood.errors import UsageError
 from segood.evaluation.bins import DEFAULT_NUM_BINS
@@ -46,8 +47,11 @@ def reference(name: str, logits: np.ndarray) -> np.ndarray:
     top = z.max(1)
     total = np.exp(z - top[:, None]).sum(1)
     p = np.exp(z - top[:, None]) / total[:, None]
-    if name == "entropy":
-        return -(p * np.log(np.where(p > 0, p, 1))).sum(1) / np.log(z.shape[1])
+    if name.endswith("entropy"):
+        entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(1) / np.log(z.shape[1])
+        return (
+            entropy if name == "entropy" else gaussian_filter(entropy, (0, 4, 4), mode="nearest", radius=12)
+        )
     if name == "rba":
         return -np.tanh(np.exp(np.minimum(z, 50))).sum(1)
     return {"msp": 1 - p.max(1), "max_logit": -top, "energy": -top - np.log(total)}[name]
@@ -70,7 +74,7 @@ def test_equal_to_double_precision(name: str, classes: int) -> None:
 def test_stable_on_extreme_logits(name: str, logits: np.ndarray) -> None:
     value = get_score(name)(logits=logits)
     np.testing.assert_allclose(value, reference(name, logits), rtol=1e-5, atol=2e-7)
-    if name in ("entropy", "msp"):
+    if name in ("entropy", "smoothed_entropy", "msp"):
         assert value.min() >= 0
         assert value.max() <= 1
 
@@ -90,7 +94,8 @@ def test_blocks_of_rows_change_nothing(name: str) -> None:
     logits = torch.randn(1, 5, 600, 600, generator=torch.Generator().manual_seed(0))
     whole = get_score(name)(logits=logits)
     # not bit by bit: vectorised exp and its scalar tail may differ in the last place
-    torch.testing.assert_close(whole[:, 200:210], get_score(name)(logits=logits[:, :, 200:210]))
+    # with twenty rows around, which a window may want
+    torch.testing.assert_close(whole[:, 200:210], get_score(name)(logits=logits[:, :, 180:230])[:, 20:30])
     assert whole.shape == (1, 600, 600)
 
 
@@ -118,6 +123,31 @@ def test_msp_separates_confident_pixels() -> None:
     score = get_score("msp")
     assert score(logits=pixel(0.0, 60.0)).item() < score(logits=pixel(0.0, 50.0)).item() < 1e-20
     assert score(logits=pixel(2.0, 2.0, 2.0)).item() == pytest.approx(2 / 3)
+
+
+def test_smoothing_takes_lines_and_leaves_blobs() -> None:
+    logits = torch.zeros(1, 19, 64, 64)
+    logits[:, 0] = 20
+    logits[:, 0, :, 10:12] = 0  # a border, two pixels wide
+    logits[:, 0, 20:44, 30:54] = 0  # an object
+    plain, smooth = (get_score(name)(logits=logits)[0] for name in ("entropy", "smoothed_entropy"))
+    assert plain[32, 10] == plain[32, 42] == 1
+    assert smooth[32, 10] < 0.25
+    assert smooth[32, 42] > 0.95
+
+
+def test_smoothing_is_the_same_where_gradients_are_asked_for() -> None:
+    logits = 5 * torch.randn(2, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    score = get_score("smoothed_entropy", sigma=2.5)
+    torch.testing.assert_close(
+        score(logits=logits.clone().requires_grad_()).detach(), score(logits=logits), atol=1e-6, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf")])
+def test_a_window_has_a_width(sigma: float) -> None:
+    with pytest.raises(UsageError, match="`sigma` must be a finite number of pixels above 0"):
+        get_score("smoothed_entropy", sigma=sigma)
 
 
 def test_energy_tends_to_max_logit() -> None:
@@ -156,7 +186,7 @@ def test_every_score_describes_itself(name: str) -> None:
 
 
 def test_scores_are_listed_by_what_they_need() -> None:
-    assert OF_LOGITS == ["entropy", "msp", "max_logit", "energy", "rba"]
+    assert OF_LOGITS == ["entropy", "smoothed_entropy", "msp", "max_logit", "energy", "rba"]
     assert list_scores(needs=()) == []
     assert list_scores(needs=["features", "fit"]) == ["mahalanobis"]
     everything = {"logits", "fit", "gradients", "features", "dropout", "masks"}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from segood.scores.registry import get_score as get_score
     from segood.scores.registry import list_scores as list_scores
     from segood.scores.registry import score_class as score_class
+    from segood.scores.smoothed_entropy import SmoothedEntropy as SmoothedEntropy
     from segood.scores.standardized_max_logit import StandardizedMaxLogit as StandardizedMaxLogit
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "Observation": "observation",
     "RbA": "rba",
     "Score": "base",
+    "SmoothedEntropy": "smoothed_entropy",
     "StandardizedMaxLogit": "standardized_max_logit",
     "get_score": "registry",
     "list_scores": "registry",

@@ -18,13 +18,14 @@ from segood.scores.mc_dropout import MCDropout
 from segood.scores.msp import MSP
 from segood.scores.odin import ODIN
 from segood.scores.rba import RbA
+from segood.scores.smoothed_entropy import SmoothedEntropy
 from segood.scores.standardized_max_logit import StandardizedMaxLogit
 from segood.user_code import call_user_code, check_arguments, imported, is_import_path
 
 _SCORES: dict[str, type[Score]] = {
     score.name: score
     for score in (
-        *(Entropy, MSP, MaxLogit, Energy),
+        *(Entropy, SmoothedEntropy, MSP, MaxLogit, Energy),
         *(StandardizedMaxLogit, ODIN, Mahalanobis, MCDropout, RbA),
     )
 }
@@ -41,10 +42,10 @@ def list_scores(*, needs: Collection[Need] | None = None) -> list[str]:
 
     Example:
         >>> list_scores()
-        ['entropy', 'msp', 'max_logit', 'energy', 'standardized_max_logit', 'odin', 'mahalanobis',
-        'mc_dropout', 'rba']
+        ['entropy', 'smoothed_entropy', 'msp', 'max_logit', 'energy', 'standardized_max_logit', 'odin',
+        'mahalanobis', 'mc_dropout', 'rba']
         >>> list_scores(needs={"logits"})
-        ['entropy', 'msp', 'max_logit', 'energy']
+        ['entropy', 'smoothed_entropy', 'msp', 'max_logit', 'energy']
     """
     return [name for name, score in _SCORES.items() if needs is None or score.needs <= set(needs)]
 
