@@ -14,7 +14,7 @@ from pathlib import Path
 from segood.data.registry import DATASETS
 from segood.files import write_text
 from segood.scores import get_score
-from studies.far import BASELINE
+from studies.far import BASELINE, SMOOTHED
 from studies.figures import Panel, Point, Tried, draw_factors, draw_tried
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
@@ -85,20 +85,19 @@ def far_table(results: Path) -> str:
         return "Nothing measured yet."
     head = ["data set", "frames"]
     for number in ("AP", "FPR95"):
-        head += [f"{number}, best before", f"{number}, ours", "×"]
+        head += [f"{number}, best before", "smoothed before", "ours", "ours, smoothed"]
     lines = []
     for name in SETS:
         for half, frames in (("test", "second half"), ("all", "all")):
             line = [_title(name), frames]
             for key, best in (("ap", max), ("fpr95", min)):
                 numbers = {row["level"]: row["unknown"][name][half][key] for row in before}
+                smoothed = numbers.pop(SMOOTHED)
                 score = best(numbers, key=lambda level, n=numbers: n[level])  # type: ignore[misc]
-                found = [row["unknown"][name][half][key] for row in ours]
-                line += [
-                    f"{_short(numbers[score])} ({get_score(score).title})",
-                    _spread(found, THREE),
-                    f"{statistics.fmean(found) / numbers[score]:.2f}",
-                ]
+                line += [f"{_short(numbers[score])} ({get_score(score).title})", _short(smoothed)]
+                for kind in ("unknown", "smoothed"):
+                    found = [row[kind][name][half][key] for row in ours]
+                    line.append(f"{_spread(found, THREE)} ({statistics.fmean(found) / numbers[score]:.2f} ×)")
             lines.append(line)
     return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
 
@@ -112,8 +111,12 @@ def short_table(results: Path) -> str:
         return "Nothing measured yet."
     lines = []
     for name in SETS:
-        for title, words, found in ((_title(name), "before", before), ("", "after", ours)):
-            numbers = [row["unknown"][name]["all"] for row in found]
+        for title, words, found, kind in (
+            (_title(name), "before", before, "unknown"),
+            ("", "after", ours, "unknown"),
+            ("", "after, smoothed", ours, "smoothed"),
+        ):
+            numbers = [row[kind][name]["all"] for row in found]
             columns = [_spread([n[key] for n in numbers], THREE) for key in ("auroc", "ap", "fpr95")]
             lines.append([title, words, *columns])
     head = ["data set", "network", "AUROC ↑", "AP ↑", "FPR95 ↓"]

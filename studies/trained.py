@@ -15,7 +15,8 @@ from tqdm import tqdm
 from segood.cli import main as segood
 from segood.models import SegmentationModel
 from segood.runs import CONFIG, FINAL
-from studies.measure import HALVES, load_network, measure_known, measure_unknown
+from segood.scores import get_score
+from studies.measure import HALVES, load_network, measure_known, measure_scores
 from studies.recipes import BASE, WEIGHTS, Recipe
 from studies.rows import Row, add_row, is_there, read_rows
 
@@ -73,8 +74,11 @@ def measure_start(study: str, root: Path, weights: Path | None) -> None:
 
 def _measured(model: SegmentationModel, root: Path, *, told: bool) -> dict[str, Any]:
     halves, splits = (HALVES, ("val", "test")) if told else (HALVES[:1], ("val",))
+    entropy, smoothed = (get_score(name) for name in ("entropy", "smoothed_entropy"))
+    numbers = measure_scores(model, root, [entropy, smoothed], halves=halves)
     return {
-        "unknown": measure_unknown(model, root, halves=halves),
+        "unknown": numbers[entropy.name],
+        "smoothed": numbers[smoothed.name],
         "known": {split: measure_known(model, root, split) for split in splits},
     }
 
