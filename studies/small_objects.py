@@ -21,7 +21,7 @@ from tqdm import tqdm
 from segood.data import open_dataset
 from segood.evaluation import PixelMetrics
 from segood.models import Inference
-from segood.scores import get_score
+from segood.scores import Entropy, Score, SmoothedEntropy
 from segood.types import OUT_OF_DISTRIBUTION
 from studies.measure import frames_of, load_network
 from studies.rows import add_row, is_there, read_rows
@@ -42,11 +42,13 @@ class Way:
         name: for people.
         working_sizes: (rows, columns) that the frame is brought to; of several, the largest score counts.
         inference: tiles and scales.
+        score: the entropy, or a smoothed one, whose window is in pixels of the labels.
     """
 
     name: str
     working_sizes: tuple[tuple[int, int], ...]
     inference: Inference = field(default_factory=Inference)
+    score: Score = field(default_factory=Entropy)
 
 
 SMALL, MIDDLE, LARGE = (512, 1024), (768, 1536), (1024, 2048)
@@ -63,6 +65,8 @@ WAYS = (
         "1024×512 and 2048×1024, mean probabilities", (LARGE,), Inference(scales=(0.5, 1.0), average="probs")
     ),
     Way("1024×512 and 2048×1024, larger entropy", (SMALL, LARGE)),
+    Way("1024×512, smoothed, σ 4", (SMALL,), score=SmoothedEntropy(sigma=4)),
+    Way("1024×512, smoothed, σ 8", (SMALL,), score=SmoothedEntropy(sigma=8)),
 )
 
 
@@ -91,7 +95,7 @@ def measure_way(start: str, way: Way, root: Path, half: str, most: int | None = 
         load_network(start, preprocessing={"working_size": size}, inference=way.inference)
         for size in way.working_sizes
     ]
-    score = get_score("entropy")
+    score = way.score
     metrics = PixelMetrics(range=score.range, spacing=score.spacing)
     known, objects, seconds = [], [], []
     for index in tqdm(chosen, way.name, leave=False):
