@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segood.data import open_dataset
+from segood.data import check_dataset, open_dataset
 from segood.data.coco_annotations import read_coco_annotations
 from segood.errors import DataError, UsageError
 
@@ -51,7 +51,8 @@ def coco(tmp_path: Path) -> Path:
     [
         ({"min_side": 8}, [1, 2, 10]),
         ({"min_side": 7}, [1, 2, 5, 10]),
-        ({"min_side": 8, "shows": "street"}, [1, 6, 10]),
+        ({"min_side": 8, "shows": "street"}, [1, 10]),
+        ({"min_side": 8, "shows": "street", "known": ["dog"]}, [6]),
         ({"min_side": 8, "known": ["dog"]}, [4, 6]),
     ],
 )
@@ -63,14 +64,15 @@ def test_what_is_shown_decides(coco: Path, options: dict[str, object], expected:
     assert dataset.role == "closed_set"
 
 
-def test_no_image_is_known_and_a_proxy(shared: Path) -> None:
+@pytest.mark.parametrize("shows", ["any", "street"])
+def test_no_image_is_known_and_a_proxy(shared: Path, shows: str) -> None:
     root = shared / "data" / "coco_subset"
-    known = open_dataset("coco_known", root, min_side=1)
+    known = open_dataset("coco_known", root, min_side=1, shows=shows)
     proxies = open_dataset("coco_proxies", root, min_side=1)
     everything = read_coco_annotations(root / "annotations" / "instances_train2017.json").images
     ids = [{record.sample_id for record in dataset.records} for dataset in (known, proxies)]
     assert not ids[0] & ids[1]
-    assert len(ids[0]) + len(ids[1]) == len(everything)
+    assert (len(ids[0]) + len(ids[1]) == len(everything)) == (shows == "any")
     assert np.asarray(known[0].image).ndim == 3
 
 
@@ -79,12 +81,10 @@ def test_no_image_is_known_and_a_proxy(shared: Path) -> None:
     [
         ({"shows": "streets"}, UsageError, "did you mean 'street'"),
         ({"min_side": 0}, UsageError, "`min_side` must be a whole number of pixels"),
-        ({"known": ["cart"]}, UsageError, "cart"),
-        (
-            {"min_side": 9},
-            DataError,
-            "none of its 7 images shows a known class with both sides at least 9 px",
-        ),
+        ({"known": ["cart"]}, UsageError, "`known` names 'cart', .*did you mean"),
+        ({"known": "citys"}, UsageError, "`known` must be one of .*did you mean 'cityscapes'"),
+        ({"min_side": 9}, DataError, "none of its 7 images shows a known class .* 9 px; lower `min_side`"),
+        ({"known": ["cow"]}, DataError, "name other classes as `known`"),
         ({"split": "val"}, UsageError, "coco_known"),
         ({"exclude": "cityscapes"}, UsageError, "known"),
     ],
@@ -98,3 +98,7 @@ def test_a_missing_image_is_named(coco: Path) -> None:
     (coco / "train2017" / "2.jpg").unlink()
     with pytest.raises(DataError, match=r"2\.jpg: image named by the annotations is missing"):
         open_dataset("coco_known", coco, min_side=8)
+    (facts,) = check_dataset(coco, "coco_known", min_side=8).datasets
+    assert (facts.variant, facts.num_images, facts.num_labels) == ("train2017/, no labels", 3, 0)
+    assert not facts.ok
+    assert "2.jpg" in check_dataset(coco, "coco_known", min_side=8).to_text()

@@ -22,7 +22,7 @@ from segood.errors import DataError
 
 SHOWN = {
     "any": "a known class",
-    "street": "two motor vehicles, a traffic light, stop sign, hydrant or parking meter",
+    "street": "a known class, and two motor vehicles, a traffic light, stop sign, hydrant or parking meter",
 }
 """What an image must show, by the value of the option `shows`, in words."""
 _FURNITURE = {"traffic light", "stop sign", "fire hydrant", "parking meter"}
@@ -36,6 +36,7 @@ def open_coco_known(
     known: str | Sequence[str] = "cityscapes",
     shows: str = "any",
     min_side: int = 400,
+    strict: bool = True,
     resize: tuple[int, int] | None = None,
 ) -> PairedDataset:
     """Open the COCO images that show a known class, of which `coco_proxies` with `excluded=known` uses none.
@@ -44,9 +45,10 @@ def open_coco_known(
         root: folder that holds `annotations/` and `{split}2017/`.
         split: for example `train` (default) or `val`.
         known: what the network knows: a preset of `coco_proxies`' option `excluded`, or categories.
-        shows: `any` known class, wherever it is; or `street`: two motor vehicles, a traffic light, stop sign,
-            hydrant or parking meter, whatever `known` says.
+        shows: `any` known class, wherever it is; or, beside one, a `street`: two motor vehicles, a traffic
+            light, stop sign, hydrant or parking meter.
         min_side: smallest height and width in pixels.
+        strict: raise where images are missing (`check_dataset` passes `False` and lists them).
         resize: (H,W) to which images are brought.
 
     Returns:
@@ -71,30 +73,31 @@ def open_coco_known(
     check_min_side(min_side)
     folder, split, annotation_file = locate_coco(root, split, "coco_known")
     annotations = read_coco_annotations(annotation_file)
-    preset, names = resolve_excluded(known, annotations.categories.values())
-    images = [
-        image
-        for image in annotations.images
-        if min(image.height, image.width) >= min_side and _shows(annotations, image, shows, set(names))
-    ]
+    preset, names = resolve_excluded(known, annotations.categories.values(), option="known")
+    shown = [image for image in annotations.images if _shows(annotations, image, shows, set(names))]
+    images = [image for image in shown if min(image.height, image.width) >= min_side]
     if not images:
+        remedy = "lower `min_side`" if shown else "name other classes as `known`"
         raise DataError(
             f"{annotation_file}: none of its {len(annotations.images)} images shows {SHOWN[shows]} with both "
-            f"sides at least {min_side} px; lower `min_side`"
+            f"sides at least {min_side} px; {remedy}"
         )
     frames = folder / f"{split}2017"
-    check_images_exist(frames, images)
+    if strict:
+        check_images_exist(frames, images)
     images.sort(key=lambda image: natural_key(image.file_name))
     records = tuple(Record(sample_name(split, image), frames / image.file_name, None) for image in images)
-    wanted = SHOWN[shows] + (f" ({preset})" if shows == "any" else "")
+    index = LayoutIndex(
+        records, tuple(record.image for record in records), variant=f"{frames.name}/, no labels"
+    )
     return PairedDataset(
-        LayoutIndex(records, tuple(record.image for record in records)),
+        index,
         LabelLookup({}, "it has no labels"),
         allow_unlabeled=True,
         name="coco_known",
         title="COCO images of known classes",
         role="closed_set",
-        protocol=f"no labels; shows {wanted}; both sides at least {min_side} px",
+        protocol=f"no labels; shows {SHOWN[shows]} ({preset}); both sides at least {min_side} px",
         root=folder,
         split=split,
         resize=resize,
@@ -103,6 +106,6 @@ def open_coco_known(
 
 def _shows(annotations: CocoAnnotations, image: CocoImage, shows: str, known: set[str]) -> bool:
     things = [annotations.categories[one.category_id] for one in annotations.instances.get(image.id, ())]
-    if shows == "any":
-        return bool(known & set(things))
-    return bool(_FURNITURE & set(things)) or sum(thing in _VEHICLES for thing in things) >= 2
+    if not known & set(things):
+        return False
+    return shows == "any" or bool(_FURNITURE & set(things)) or sum(one in _VEHICLES for one in things) >= 2

@@ -52,12 +52,15 @@ COCO_CATEGORIES = (
 """The 80 categories of COCO 2017."""
 
 
-def resolve_excluded(excluded: str | Sequence[str], known: Iterable[str] = ()) -> tuple[str, tuple[str, ...]]:
+def resolve_excluded(
+    excluded: str | Sequence[str], known: Iterable[str] = (), *, option: str = "excluded"
+) -> tuple[str, tuple[str, ...]]:
     """Return preset name and excluded categories.
 
     Args:
         excluded: a preset (see `PRESETS`), or category names; an empty list excludes nothing.
         known: categories of the annotation file, valid besides those of COCO.
+        option: what errors call it.
 
     Returns:
         `(preset, names)`; preset is `custom` for a list.
@@ -71,12 +74,12 @@ def resolve_excluded(excluded: str | Sequence[str], known: Iterable[str] = ()) -
         segood.errors.UsageError: `excluded` names 'persn', which is no category here (did you mean 'person'?)
     """
     if isinstance(excluded, str):
-        check_choice("excluded", excluded, PRESETS)
+        check_choice(option, excluded, PRESETS)
         return excluded, PRESETS[excluded]
     valid = {*COCO_CATEGORIES, *known}
     for name in excluded:
         if name not in valid:
             near = get_close_matches(str(name), sorted(valid), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else f"; valid are {', '.join(sorted(valid))}"
-            raise UsageError(f"`excluded` names {name!r}, which is no category here{hint}")
+            raise UsageError(f"`{option}` names {name!r}, which is no category here{hint}")
     return "custom", tuple(dict.fromkeys(excluded))
