@@ -56,7 +56,7 @@ def fit_on_training_frames(
 
 
 def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
-    """Add what a comparison found at segment level, a row per data set.
+    """Add what a comparison found at segment level, a row per data set with a baseline.
 
     Args:
         comparison: folder of `segood compare`, with networks `before` and `after`; its first score is ours.
@@ -66,7 +66,7 @@ def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
     titles = {method.key: method.title for method in results.methods}
     for dataset in results.datasets:
         name, best = dataset.info.key, dataset.best_baseline
-        key = {"comparison": results.name, "dataset": name}
+        key = {"comparison": results.name, "created": results.created, "dataset": name}
         if best is None or is_there(read_rows("errors", folder), **key):
             continue
         ours, baseline = results.row(results.main, name), results.row(best, name)

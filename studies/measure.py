@@ -19,7 +19,7 @@ from tqdm import tqdm
 from segood.data import open_dataset
 from segood.evaluation import ClosedSetMetrics, PixelMetrics
 from segood.models import SegmentationModel, load_model
-from segood.scores import Score, get_score
+from segood.scores import Score
 
 SIZE = (512, 1024)
 """Rows and columns that frames and labels are brought to: what the network was trained at."""
@@ -53,13 +53,6 @@ def load_network(start: str, **options: Any) -> SegmentationModel:
     if start.endswith(".safetensors"):
         return load_model(start, **options)
     return load_model("espnetv2", checkpoint=start, scale=2.0, **options)
-
-
-def measure_unknown(
-    model: SegmentationModel, root: Path, *, sets: Sequence[str] = SETS, halves: Sequence[str] = HALVES
-) -> dict[str, dict[str, Any]]:
-    """Return numbers of the entropy by data set and half, see `measure_scores`."""
-    return measure_scores(model, root, [get_score("entropy")], sets=sets, halves=halves)["entropy"]
 
 
 @torch.inference_mode()

@@ -43,7 +43,7 @@ STREETS = (
     "--unlabeled.options",
     "{shows: street}",
 )
-KNOWN = ("--unlabeled.name", "coco_known", "--unlabeled.root", "coco")
+KNOWN = STREETS[:4]
 OWN_SCALE = ("--augmentation.scale_range", "[1.0, 2.2]", "--augmentation.crop_size", "[352, 480]")
 """CamVid's frames have 360 rows: crops of 480 rows never show them at their own size."""
 SMALL_PROXIES = (

@@ -105,14 +105,15 @@ def far_table(results: Path) -> str:
 def short_table(results: Path) -> str:
     """Return the network before and after, on all frames, for people in a hurry."""
     rows = read_rows("far", results)
-    before = [row for row in rows if row["factor"] == BASELINE and row["level"] == "entropy"]
+    before = {row["level"]: [row] for row in rows if row["factor"] == BASELINE}
     ours = [row for row in rows if row["factor"] != BASELINE]
     if not (before and ours):
         return "Nothing measured yet."
     lines = []
     for name in SETS:
         for title, words, found, kind in (
-            (_title(name), "before", before, "unknown"),
+            (_title(name), "before", before["entropy"], "unknown"),
+            ("", "before, smoothed", before[SMOOTHED], "unknown"),
             ("", "after", ours, "unknown"),
             ("", "after, smoothed", ours, "smoothed"),
         ):
@@ -148,7 +149,10 @@ def errors_table(results: Path) -> str:
     lines = []
     for row in rows:
         meta = row["errors_meta"]
-        shown = "–" if meta is None else f"{meta['value']:.0f} [{meta['low']:.0f}, {meta['high']:.0f}]"
+        shown = "–"
+        if meta is not None and meta["value"] is not None:
+            ends = [] if meta["low"] is None else [f" [{meta['low']:.0f}, {meta['high']:.0f}]"]
+            shown = "".join([f"{meta['value']:.0f}", *ends])
         fewer = "–" if row["reduction_meta"] is None else f"{100 * row['reduction_meta']:.0f} %"
         counts = [f"{row[key]:.0f}" for key in ("baseline_errors", "errors")]
         lines.append([_title(row["dataset"]), str(row["objects"]), row["baseline"], *counts, shown, fewer])
@@ -223,7 +227,7 @@ def tried_panels(results: Path) -> list[Panel]:
     start = _start(rows)
     if start is None:
         return []
-    before = [row["unknown"] for row in rows if row["factor"] == BASELINE]
+    published = [row for row in rows if row["factor"] == BASELINE and row["level"] != SMOOTHED]
     least = start["known"]["val"]["miou"] - 0.01
     panels = []
     for name in SETS:
@@ -237,7 +241,7 @@ def tried_panels(results: Path) -> list[Panel]:
             for row in rows
             if row["factor"] != BASELINE
         ]
-        numbers = [unknown[name]["tuning"] for unknown in before]
+        numbers = [row["unknown"][name]["tuning"] for row in published]
         best = (max(n["ap"] for n in numbers), min(n["fpr95"] for n in numbers)) if numbers else None
         panels.append(Panel(_title(name), tried, best))
     return panels

@@ -40,7 +40,7 @@ def training_lines(config: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("loss", "told"),
     [
-        ({"distillation": 1.0}, "labels of the known classes: not used"),
+        ({"distillation": 1.0}, "labels of the known classes: not taught"),
         ({"distillation": 0.25}, "labels of the known classes: weight 0.75; what the network said"),
         ({"distillation": 0.0}, None),
         (None, None),

@@ -41,6 +41,10 @@ class Endless(Own):
     def compute(self, logits):
         return logits[:, 0] / 0
 
+class Spread(Own):
+    def finish(self, scores):
+        return scores.amax((1, 2), keepdim=True)
+
 class Failing(Own):
     def compute(self, logits):
         raise ValueError("no such class")
@@ -110,6 +114,7 @@ def test_what_is_wrong_is_said(name: str, options: dict[str, object], match: str
     [
         ("Flat", r"score own: compute must return \(N,H,W\)=\(1, 1, 3\); got Tensor"),
         ("Endless", "own.*finite"),
+        ("Spread", r"score own: finish must return \(N,H,W\)=\(1, 1, 3\); got \(1, 1, 1\)"),
         ("Failing", r"score own failed when called with logits: ValueError: no such class \(mine.py, line"),
     ],
 )

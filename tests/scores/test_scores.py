@@ -136,6 +136,20 @@ def test_smoothing_takes_lines_and_leaves_blobs() -> None:
     assert smooth[32, 42] > 0.95
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_smoothing_is_the_same_on_a_gpu() -> None:
+    logits = 5 * torch.randn(2, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    score = get_score("smoothed_entropy", sigma=2.5)
+    torch.testing.assert_close(score(logits=logits.cuda()).cpu(), score(logits=logits), atol=1e-6, rtol=1e-5)
+
+
+def test_a_frame_is_smoothed_as_if_it_were_alone() -> None:
+    logits = 5 * torch.randn(3, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+    score = get_score("smoothed_entropy")
+    alone = torch.cat([score(logits=frame[None]) for frame in logits])
+    assert torch.equal(score(logits=logits), alone)
+
+
 def test_smoothing_is_the_same_where_gradients_are_asked_for() -> None:
     logits = 5 * torch.randn(2, 3, 40, 60, generator=torch.Generator().manual_seed(0))
     score = get_score("smoothed_entropy", sigma=2.5)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from studies.far import BASELINE, SMOOTHED, add_errors, fit_on_training_frames
-from studies.measure import SIZE, half_of, measure_known, measure_unknown
+from studies.measure import SIZE, half_of, measure_known, measure_scores
 from studies.recipes import BASE, BEST, BEST_EPOCHS, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
 from studies.tables import (
@@ -112,7 +112,8 @@ def test_halves_add_up_to_what_scikit_learn_finds(world: WorldPaths, tmp_path: P
     (tmp_path / "fishyscapes_static").symlink_to(world.fishyscapes)
     torch.manual_seed(0)
     model = load_model("unet", width=8)
-    numbers = measure_unknown(model, tmp_path, sets=["fishyscapes_static"])["fishyscapes_static"]
+    measured = measure_scores(model, tmp_path, [get_score("entropy")], sets=["fishyscapes_static"])
+    numbers = measured["entropy"]["fishyscapes_static"]
     dataset = open_dataset("fishyscapes_static", world.fishyscapes, resize=SIZE)
     score, scores, targets = get_score("entropy"), [], []
     with torch.no_grad():
@@ -176,7 +177,10 @@ def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
     ours = {"factor": "best", "level": "words", "epochs": 3, "known": {"test": {"miou": 0.49, "frames": 233}}}
     for ap in (0.4, 0.6):
         add_row("far", ours | {"unknown": unknown(ap, 0.3), "smoothed": unknown(2 * ap, 0.15)}, tmp_path)
-    assert "| Fishyscapes Static | before |" in short_table(tmp_path)
+    short = short_table(tmp_path)
+    assert short.count(" | before | .900 | .100 | .600 |") == 3
+    assert short.count(" | before, smoothed | .900 | .300 | .500 |") == 3
+    assert short.count(" | after, smoothed | .900 ± .000 | 1.000 ± .283 | .150 ± .000 |") == 3
     told = far_table(tmp_path)
     ap = ".200 (Maximum softmax probability) | .300 | .500 ± .141 (2.50 ×) | 1.000 ± .283 (5.00 ×) |"
     fpr95 = ".600 (Softmax entropy) | .500 | .300 ± .000 (0.50 ×) | .150 ± .000 (0.25 ×) |"

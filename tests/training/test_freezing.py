@@ -9,7 +9,7 @@ from torch import nn
 
 from segood.errors import UsageError
 from segood.training.config import OptimizerConfig
-from segood.training.freezing import freeze_parts, hold_frozen
+from segood.training.freezing import freeze_parts, frozen_parts, hold_frozen
 
 
 @pytest.fixture
@@ -58,3 +58,17 @@ def test_a_part_within_a_part(network: nn.Sequential) -> None:
 def test_names_that_do_not_fit(network: nn.Sequential, names: list[str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         freeze_parts(network, names)
+    assert all(weight.requires_grad for weight in network.parameters())
+
+
+def test_parts_are_free_again_afterwards_but_for_what_was_not_before(network: nn.Sequential) -> None:
+    network.encoder[1].requires_grad_(False)
+    with frozen_parts(network, ["encoder"]):
+        assert not any(weight.requires_grad for weight in network.encoder.parameters())
+    assert [w.requires_grad for w in network.encoder.parameters()] == [True, True, False, False]
+
+
+def test_a_shared_part_has_all_of_its_names() -> None:
+    layer = nn.Conv2d(1, 1, 1)
+    network = nn.ModuleDict({"a": layer, "b": layer, "c": nn.Conv2d(1, 1, 1)})
+    assert len(freeze_parts(network, ["b"])) == 2

@@ -63,13 +63,13 @@ class DatasetEntry:
 def _open_coco(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
     from segood.data.coco import CocoProxies
 
-    return CocoProxies(root, split or "train", **options)
+    return CocoProxies(root, split, **options)
 
 
 def _open_coco_known(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
     from segood.data.coco_known import open_coco_known
 
-    return open_coco_known(root, split or "train", **options)
+    return open_coco_known(root, split, **options)
 
 
 def _none(root: Path) -> list[str]:

@@ -130,7 +130,7 @@ def _teacher_lines(loss: Mapping[str, Any] | None) -> list[str]:
         return []
     if distillation == 1.0:
         return [
-            "- labels of the known classes: not used; the network was held to what it said before training"
+            "- labels of the known classes: not taught; the network was held to what it said before training"
         ]
     return [
         f"- labels of the known classes: weight {1 - distillation:g}; what the network said before "

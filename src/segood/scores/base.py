@@ -9,7 +9,7 @@ binned for streaming metrics, and what it needs beyond logits, so that callers n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -109,23 +109,32 @@ class Score(ABC):
 
     def _checked_scores(self, logits: Tensor) -> Tensor:
         check_finite(logits, name="logits", score=self.name)
-        compute = self.compute if _is_segoods(type(self)) else self._guarded_compute
-        return torch.cat([compute(widen(block)) for block in row_blocks(logits)], dim=1)
+        blocks = [self._guarded(self.compute, "logits", widen(block)) for block in row_blocks(logits)]
+        return self._guarded(self.finish, "scores", torch.cat(blocks, dim=1))
 
-    def _guarded_compute(self, logits: Tensor) -> Tensor:
-        scores: Tensor = call_user_code(
-            f"score {self.name}", self.compute, {"logits": logits}, shown="logits"
-        )
-        n, _, h, w = logits.shape
-        if not isinstance(scores, Tensor) or scores.shape != (n, h, w):
+    def _guarded(self, method: Callable[..., Tensor], argument: str, values: Tensor) -> Tensor:
+        """Call `compute` or `finish`, and look at what code of a user gives back."""
+        if _is_segoods(type(self)):
+            return method(values)
+        scores = call_user_code(f"score {self.name}", method, {argument: values}, shown=argument)
+        wanted = (len(values), *values.shape[-2:])
+        if not isinstance(scores, Tensor) or scores.shape != wanted:
             got = tuple(getattr(scores, "shape", ())) or type(scores).__name__
-            raise UsageError(f"score {self.name}: compute must return (N,H,W)={(n, h, w)}; got {got}")
+            raise UsageError(f"score {self.name}: {method.__name__} must return (N,H,W)={wanted}; got {got}")
         check_finite(scores, name="scores", score=self.name)
         return scores
 
     @abstractmethod
     def compute(self, logits: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
         """Compute the score of checked logits in float32 or float64; pixels are independent."""
+
+    def finish(self, scores: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+        """Return the score maps as they are, or what a score makes of a pixel and those around it.
+
+        Args:
+            scores: whole maps, of what `compute` returned.
+        """
+        return scores
 
     def check_network(self, network: Any) -> None:  # noqa: B027  most scores take any network
         """Raise `UsageError` where it is known that `network` cannot give what this score needs.

@@ -57,7 +57,7 @@ class Entropy(Score):
         ):
             maps = [entropy for frame in logits if (entropy := entropy_map(kernel_array(frame))) is not None]
             if len(maps) == len(logits):
-                return torch.from_numpy(np.stack(maps) if len(maps) > 1 else maps[0][None])
+                return self.finish(torch.from_numpy(np.stack(maps) if len(maps) > 1 else maps[0][None]))
         return super()._checked_scores(logits)
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -46,6 +47,7 @@ class SmoothedEntropy(Entropy):
 
     name: ClassVar[str] = "smoothed_entropy"
     title: ClassVar[str] = "Smoothed entropy"
+    reference: ClassVar[str] = "Chan et al., ICCV 2021, smoothed as in Jung et al., ICCV 2021"
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"sigma": (2, 4, 8)}
 
     def __init__(self, *, sigma: float = 4.0) -> None:
@@ -53,8 +55,9 @@ class SmoothedEntropy(Entropy):
             raise UsageError(f"`sigma` must be a finite number of pixels above 0; got {sigma}")
         self.sigma = float(sigma)
 
-    def _checked_scores(self, logits: Tensor) -> Tensor:
-        return gaussian_mean(super()._checked_scores(logits), self.sigma)
+    def finish(self, scores: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
+        """Average entropies under the window."""
+        return gaussian_mean(scores, self.sigma)
 
 
 def gaussian_mean(maps: Tensor, sigma: float) -> Tensor:
@@ -65,17 +68,18 @@ def gaussian_mean(maps: Tensor, sigma: float) -> Tensor:
         sigma: standard deviation of the window in pixels.
 
     Returns:
-        (N,H,W); a constant map stays what it is, up to rounding, and no value leaves the range of the maps.
+        (N,H,W); no value leaves the range of its map.
     """
     radius = math.ceil(3 * sigma)
     if maps.device.type == "cpu" and not maps.requires_grad:
         size, border = (2 * radius + 1, 2 * radius + 1), cv2.BORDER_REPLICATE
         frames = [cv2.GaussianBlur(frame, size, sigma, borderType=border) for frame in maps.numpy()]
-        return torch.from_numpy(np.stack(frames)).clamp(maps.amin(), maps.amax())
-    places = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
-    window = torch.exp(-0.5 * (places / sigma) ** 2)
-    window = window / window.sum()
-    smooth = maps[:, None]
-    for sides, shape in (((0, 0, radius, radius), (-1, 1)), ((radius, radius, 0, 0), (1, -1))):
-        smooth = F.conv2d(F.pad(smooth, sides, mode="replicate"), window.reshape(1, 1, *shape))
-    return smooth[:, 0].clamp(maps.amin(), maps.amax())
+        smooth = torch.from_numpy(np.stack(frames))
+    else:  # not as a convolution, which a GPU may round to ten bits
+        window = [math.exp(-0.5 * (place / sigma) ** 2) for place in range(-radius, radius + 1)]
+        smooth = maps
+        for dim, sides in ((1, (0, 0, radius, radius)), (2, (radius, radius, 0, 0))):
+            padded, smooth = F.pad(smooth, sides, mode="replicate"), torch.zeros_like(maps)
+            for place, weight in enumerate(window):
+                smooth = smooth + weight / sum(window) * padded.narrow(dim, place, maps.shape[dim])
+    return smooth.clamp(maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True))

@@ -22,7 +22,7 @@ from segood.errors import OutputError, SegoodError, UsageError, system_says
 from segood.evaluation.fitting import check_labels_fit, name_classes
 from segood.models import SegmentationModel, save_model
 from segood.training.config import TrainConfig
-from segood.training.freezing import freeze_parts
+from segood.training.freezing import frozen_parts
 from segood.training.loading import TrainingData
 from segood.training.module import OutOfDistributionTraining
 from segood.training.numbers import last_numbers
@@ -74,7 +74,6 @@ def train(
             f"the network {model.name or type(model.network).__name__} has no weights to train; an ONNX file "
             "is for scoring and evaluation only, train the network it was exported from"
         )
-    freeze_parts(model.network, config.optimizer.frozen)
     for dataset in (street, validation):
         if dataset:
             check_labels_fit(dataset, model)
@@ -85,7 +84,10 @@ def train(
     data.share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)  # or say why not
     module = OutOfDistributionTraining(model.train(), config.loss, config.optimizer, config.seed)
     module.validation_kinds = tuple(checks)
-    with _open_run(config, Path(out), model, resume=resume, writes=trainer.is_global_zero) as out:
+    with (
+        frozen_parts(model.network, config.optimizer.frozen),
+        _open_run(config, Path(out), model, resume=resume, writes=trainer.is_global_zero) as out,
+    ):
         last = out / LAST
         # shared weights stay shared: they are put together in a network of their own
         whole = copy.deepcopy(model) if isinstance(trainer.strategy, ShardedStrategy) else model
