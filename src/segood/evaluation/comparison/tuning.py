@@ -2,8 +2,8 @@
 
 In: a network, scores by configuration, fitting and validation frames. Out: `Draft`s; one that cannot be used
 on this network carries the reason, and the others go on.
-Options (ODIN's temperature and perturbation, the energy's temperature, a window's width) have the lowest FPR95
-on the validation split, as in Liang et al., ICLR 2018; thresholds have the fewest segment errors there.
+Options (ODIN's temperature and perturbation, the energy's temperature, a window's width) have the lowest
+FPR95 on the validation split, as in Liang et al., ICLR 2018; thresholds have the fewest segment errors there.
 """
 
 from __future__ import annotations
