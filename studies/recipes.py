@@ -98,5 +98,5 @@ BEST = Recipe(
     "street-like COCO images, more proxies, wider sizes, λ 0.1",
     (*CANDIDATE, "--loss.ood_weight", "0.1"),
 )
-"""From what helped one by one on the tuning halves, with the λ that costs the least mIoU; told on the others."""
+"""From what helped one by one on the tuning halves, with the λ that costs little mIoU; told on the others."""
 BEST_EPOCHS = 3
