@@ -248,11 +248,12 @@ def tried_panels(results: Path) -> list[Panel]:
 
 
 def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:
-    """Return rows by what they have in common beside the seed, in the order in which they first appear."""
-    found: dict[Group, list[Row]] = {}
+    """Return rows by what they have in common beside the seed; factors in the order of their first rows."""
+    factors: dict[str, dict[Group, list[Row]]] = {}
     for row in rows:
-        found.setdefault((row["factor"], row["level"], row["epochs"]), []).append(row)
-    return found
+        groups = factors.setdefault(row["factor"], {})
+        groups.setdefault((row["factor"], row["level"], row["epochs"]), []).append(row)
+    return {group: found for groups in factors.values() for group, found in groups.items()}
 
 
 def ratio(row: Row, start: Row, key: str, half: str = "tuning") -> float:
