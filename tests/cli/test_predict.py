@@ -45,6 +45,7 @@ def test_a_video_with_everything(
         *("predict", video, "--model.name", checkpoints["after"], "--out", out, "--track", "2/3"),
         *("--video", tmp_path / "found.mp4", "--coco", "true", "--deadline_ms", "60000"),
         *("--region", "{polygon: [[0.2, 0], [0.2, 1], [1, 1], [1, 0]]}", "--threshold", "0.5"),
+        *("--min_area", "20"),
     )
     assert main([str(word) for word in command]) == 0
     said = capsys.readouterr().out
@@ -55,6 +56,7 @@ def test_a_video_with_everything(
     assert summary["settings"]["tracking"] == "2/3"
     assert summary["settings"]["deadline_ms"] == 60000
     assert summary["settings"]["monitor"]["region"] == {"polygon": [[0.2, 0], [0.2, 1], [1, 1], [1, 0]]}
+    assert summary["settings"]["monitor"]["min_area"] == 20
     assert cv2.VideoCapture(str(tmp_path / "found.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 6
     assert [r["timestamp"] for r in records(out)] == pytest.approx([n / 5 for n in range(6)])
 
@@ -150,6 +152,9 @@ def test_what_users_get_wrong(
         "predict", images, *model, *out, "--monitor", "m.segood", "--threshold", "0.5", code=2
     )
     assert "m.segood" in fails("predict", images, *out, "--monitor", "m.segood", code=1)
+    assert "`min_area` must be a number of pixels, at least 1; got 0" in fails(
+        "predict", images, *model, *out, "--min_area", "0", code=2
+    )
     assert "a region is" in fails("predict", images, *model, *out, "--region", "{circle: 3}", code=2)
     assert "nowhere does not exist" in fails("predict", tmp_path / "nowhere", *model, *out, code=1)
     assert "camera:99 cannot be opened" in fails("predict", "camera:99", *model, *out, code=1)

@@ -14,6 +14,7 @@ class RedMonitor:
     """Red is an object, blue a removed one; it has all that `predict_frames` asks a monitor for."""
 
     label, score_name, threshold, probability_threshold, region = "red", "entropy", 0.7, 0.5, None
+    min_area = 1
 
     def __init__(self) -> None:
         self.asked = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segood.deployment.detection import Detection, UnknownObject
-from segood.deployment.enlarging import enlarged
+from segood.deployment.enlarging import enlarged, without_small
 
 
 def found() -> Detection:
@@ -42,6 +42,14 @@ def test_the_same_size_stays_as_it_is() -> None:
     assert enlarged(one, one.image) is one
     image = np.ones((2, 3, 3), np.uint8)
     assert enlarged(one, image).image is image
+
+
+def test_small_objects_are_removed_ones_in_the_order_of_their_numbers() -> None:
+    one = found()
+    assert without_small(one, 2) is one
+    kept = without_small(one, 3)
+    assert kept.objects == ()
+    assert [thing.id for thing in kept.removed] == [1, 2]
 
 
 def test_an_object_never_vanishes() -> None:

@@ -56,6 +56,24 @@ def test_objects_by_hand() -> None:
     assert (result.labels > 0).sum() == 36
 
 
+@pytest.mark.parametrize(("min_area", "kept"), [(1, [16, 20]), (16, [16, 20]), (17, [20]), (21, [])])
+def test_small_objects_are_not_reported(min_area: int, kept: list[int]) -> None:
+    result = segood.Monitor(RedIsUnknown(), min_area=min_area)(picture())
+    assert [o.area for o in result.objects] == kept
+    assert [o.area for o in (*result.objects, *result.removed)].count(16) == 1
+    assert (result.labels > 0).sum() == 36
+
+
+def test_a_smallest_area_counts_pixels_of_the_image() -> None:
+    monitor = segood.Monitor(RedIsUnknown(), frame_size=(16, 32), min_area=65)
+    large = picture().repeat(2, 0).repeat(2, 1)  # areas of 64 and 80
+    assert [o.area for o in monitor(large).objects] == [80]
+    monitor.min_area = 1
+    assert len(monitor(large).objects) == 2
+    with pytest.raises(UsageError, match="`min_area` must be a number of pixels, at least 1; got 0"):
+        monitor.min_area = 0
+
+
 def test_array_image_and_path_agree(tmp_path: Path) -> None:
     Image.fromarray(picture()).save(tmp_path / "a.png")
     monitor = segood.Monitor(RedIsUnknown())

@@ -64,6 +64,9 @@ def build_parser() -> ArgumentParser:
         " '{mask: FILE}'; with --model only, a bundle has its own",
     )
     parser.add_argument(
+        "--min_area", type=int | None, default=None, help="smallest object to report, pixels of the image (1)"
+    )
+    parser.add_argument(
         "--checks",
         type=bool | dict[str, int | float | None],
         default=True,
@@ -115,6 +118,8 @@ def run(arguments: Namespace) -> None:
     images = isinstance(source, ImageFiles)
     options = replace(options, overlays=images if arguments.overlays is None else arguments.overlays)
     monitor, about = _load_monitor(arguments)
+    if arguments.min_area is not None:
+        monitor.min_area = arguments.min_area
     found = predict_frames(
         monitor, source, arguments.out, options, resume=arguments.resume, about=about, progress=progress_bar
     )

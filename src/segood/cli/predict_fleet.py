@@ -104,6 +104,8 @@ def _refuse_of_streams(arguments: Namespace) -> None:
     given = [f"--{name}" for name in own if arguments[name] not in (None, ModelConfig())]
     if given:
         raise UsageError(f"{', '.join(given)} cannot be given with --engine ray; its bundle has its own")
+    if arguments.min_area is not None:
+        raise UsageError("--min_area cannot be given with --engine ray; select by `area` in what it writes")
     for name, why in _STREAMS.items():
         if arguments[name] not in (None, False):
             raise UsageError(

@@ -116,7 +116,8 @@ class Detection:
 
     Attributes:
         objects: unknown objects, in row-major order of their first pixel.
-        removed: segments that the meta classifier takes for false alarms, same order.
+        removed: segments that the meta classifier takes for false alarms, or smaller than the monitor's
+            `min_area`; same order.
         score: (H,W) float32, higher = more unknown; NaN everywhere if the network was not asked.
         classes: (H,W) uint8 (int32 beyond 256 classes), predicted train id per pixel; 255 if not asked.
         labels: (H,W) int32, id of the segment a pixel belongs to, removed ones included; 0 none.

@@ -1,7 +1,8 @@
 """What was found at one size, told at another: from the monitor's frame back to the camera's image.
 
-In: a `Detection` and the image it was asked about. Out: the same objects in pixels of that image. Features
-keep the pixels they were computed in, since the meta classifier knows those.
+In: a `Detection` and the image it was asked about. Out: the same objects in pixels of that image, without
+small ones where that is asked for. Features keep the pixels they were computed in, since the meta classifier
+knows those.
 """
 
 from __future__ import annotations
@@ -53,4 +54,21 @@ def enlarged(found: Detection, image: np.ndarray) -> Detection:
         classes=found.classes[cells],
         labels=labels,
         image=image,
+    )
+
+
+def without_small(found: Detection, min_area: int) -> Detection:
+    """Return a detection whose objects of fewer pixels are among the removed segments."""
+    small = {thing.id for thing in found.objects if thing.area < min_area}
+    if not small:
+        return found
+    return replace(
+        found,
+        objects=tuple(thing for thing in found.objects if thing.id not in small),
+        removed=tuple(
+            sorted(
+                (*found.removed, *(thing for thing in found.objects if thing.id in small)),
+                key=lambda thing: thing.id,
+            )
+        ),
     )

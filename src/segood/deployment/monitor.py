@@ -19,7 +19,7 @@ from PIL import Image
 from segood.checks import check_unit_interval
 from segood.data.images import read_image, resize_image
 from segood.deployment.detection import Detection, Reason, UnknownObject
-from segood.deployment.enlarging import enlarged
+from segood.deployment.enlarging import enlarged, without_small
 from segood.deployment.frame_segments import FrameSegments, boxes_of, find_segments
 from segood.deployment.networks import ENTROPY, Network, OnnxMonitorNetwork, Seen, TorchNetwork
 from segood.errors import UsageError
@@ -55,9 +55,11 @@ class Monitor:
         frame_size: (rows, columns) to which images are resized first: the size that the meta classifier and
             the thresholds were found at, since features count pixels. What is found is scaled back to the
             image's own size. `None` works at the size of the image.
+        min_area: smallest object to report, in pixels of the image; smaller ones are removed. It may be set
+            later, of a bundle's monitor, too. A rate of misses that a calibration keeps is kept at 1 only.
 
     Attributes:
-        threshold, probability_threshold, region, frame_size: as given, or as stored.
+        threshold, probability_threshold, region, frame_size, min_area: as given, or as stored.
         meta: the linear decision, or None.
         label, class_names: of the network.
         score_name: of the score.
@@ -65,8 +67,8 @@ class Monitor:
         card: the model card of the bundle, as plain data; empty without a bundle.
 
     Raises:
-        UsageError: a threshold out of range, a score that is not fitted, a classifier for another
-            number of classes or another region.
+        UsageError: a threshold or a smallest area out of range, a score that is not fitted, a classifier for
+            another number of classes or another region.
 
     Example:
         >>> import torch
@@ -86,6 +88,7 @@ class Monitor:
         probability_threshold: float | None = None,
         region: Region | None = None,
         frame_size: tuple[int, int] | None = None,
+        min_area: int = 1,
     ) -> None:
         self.network: Network = model if isinstance(model, OnnxMonitorNetwork) else TorchNetwork(model, score)
         if self.score_name == ENTROPY:
@@ -95,6 +98,7 @@ class Monitor:
         self.threshold = threshold
         self.region = region
         self.frame_size = frame_size
+        self.min_area = min_area
         self._feature_names = tuple(feature_names(len(self.class_names)))
         self._words = {name: describe_feature(name, self.class_names) for name in self._feature_names}
         self.meta = _decision(meta)
@@ -139,6 +143,17 @@ class Monitor:
         if self_test and found.self_test is not None:
             run_self_test(monitor, found.self_test, Path(bundle))
         return monitor
+
+    @property
+    def min_area(self) -> int:
+        """Pixels of the smallest object to report."""
+        return self._min_area
+
+    @min_area.setter
+    def min_area(self, pixels: int) -> None:
+        if pixels < 1:
+            raise UsageError(f"`min_area` must be a number of pixels, at least 1; got {pixels}")
+        self._min_area = pixels
 
     @property
     def label(self) -> str:
@@ -192,7 +207,7 @@ class Monitor:
         seen = self.network.look(frames)
         share = (time.perf_counter() - start) / max(len(pictures), 1)
         return [
-            enlarged(self._answer(frame, one, threshold, limit, share), picture)
+            without_small(enlarged(self._answer(frame, one, threshold, limit, share), picture), self.min_area)
             for picture, frame, one in zip(pictures, frames, seen, strict=True)
         ]
 

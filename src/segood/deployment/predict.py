@@ -228,6 +228,7 @@ def describe_monitor(monitor: Monitor) -> dict[str, Any]:
         "threshold": monitor.threshold,
         "probability_threshold": monitor.probability_threshold,
         "region": None if monitor.region is None else monitor.region.to_dict(),
+        "min_area": monitor.min_area,
     }
 
 

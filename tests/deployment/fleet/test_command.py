@@ -35,6 +35,10 @@ def test_what_users_get_wrong(
             "--track cannot be given with --engine ray, which scores each image",
         ),
         ((*ray, *bundle, "--video", "a.mp4"), "--video cannot be given with --engine ray"),
+        (
+            (*ray, *bundle, "--min_area", "9"),
+            "--min_area cannot be given with --engine ray; select by `area`",
+        ),
         ((*ray, *bundle, "--deadline_ms", "9"), "--deadline_ms cannot be given with --engine ray"),
         ((*ray, *bundle, "--overlays", "true"), "alone: it draws no pictures"),
         ((*ray, *bundle, "--coco", "true"), "--coco cannot be given"),
