@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,7 +63,7 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
     with _style():
         figure = Figure(figsize=(9, 0.9 + 0.24 * len(points)), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
-        titles = {"ap": "AP by that before training: more is better", "fpr95": "FPR95 by that before: less"}
+        titles = {"ap": "AP ×, more is better", "fpr95": "FPR95 ×, less is better"}
         for axis, (number, title) in zip(axes, titles.items(), strict=True):
             for point in points:
                 if point.factor == "base":
@@ -77,7 +78,7 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
             axis.grid(axis="x", color="#dddddd", linewidth=0.6)
             axis.spines[["top", "right", "left"]].set_visible(False)
         names = [p.level if p.factor == "base" else f"{p.factor}: {p.level}" for p in points]
-        axes[0].set_yticks(range(len(points)), names)
+        axes[0].set_yticks(range(len(points)), [textwrap.fill(name, 48) for name in names])
         axes[0].invert_yaxis()
         for axis in axes:
             axis.tick_params(axis="y", length=0)
@@ -110,7 +111,13 @@ def draw_tried(panels: Sequence[Panel], path: Path) -> None:
                 top = max(top, 2.4 * ap)
                 axis.plot(fpr95, ap, "x", color=RED)
                 axis.annotate(
-                    "best before", (fpr95, ap), (4, -10), textcoords="offset points", fontsize=8, color=RED
+                    "best before",
+                    (fpr95, ap),
+                    (-4, -10),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color=RED,
+                    ha="right",
                 )
                 goal = Rectangle((0, 2 * ap), fpr95 / 2, top - 2 * ap, color=GREY, alpha=0.2, linewidth=0)
                 axis.add_patch(goal)

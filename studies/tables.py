@@ -233,7 +233,7 @@ def tried_panels(results: Path) -> list[Panel]:
     for name in SETS:
         tried = [
             Tried(
-                {"start": "before", "base": "base", "best": "best"}.get(row["factor"], ""),
+                {"start": "entropy before", "base": "base", "best": "ours"}.get(row["factor"], ""),
                 row["unknown"][name]["tuning"]["ap"],
                 row["unknown"][name]["tuning"]["fpr95"],
                 row["known"]["val"]["miou"] >= least,
