@@ -74,6 +74,8 @@ def test_shipped_configurations_are_valid(
     done = segood(verb, "--config", name, "--print_config")
     assert done.returncode == 0, done.stderr
     assert key in done.stdout
+    for other in ("train", "compare", "evaluate"):  # a verb names those that suit it
+        assert (name in segood(other, "--help").stdout.replace("\n", "")) == (other == verb), other
 
 
 def test_debug_shows_the_traceback(segood: Callable[..., subprocess.CompletedProcess[str]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from segood.cli.frame import COMPARISONS, add_config, make_parser, progress_bar, say, say_json
+from segood.cli.frame import add_config, make_parser, progress_bar, say, say_json
 from segood.errors import DataError, UsageError
 from segood.evaluation.comparison.config import ComparisonConfig
 
@@ -24,7 +24,7 @@ def build_parser() -> ArgumentParser:
         "change the table. --verify RESULTS recomputes a sample of frames instead, and checks them.",
         "segood compare --config compare_espnetv2 --data_root data --out runs/compare",
     )
-    add_config(parser, prefix=COMPARISONS)
+    add_config(parser, shipped="comparisons")
     parser.add_class_arguments(ComparisonConfig)
     parser.add_argument("--data_root", type=str | None, default=None, help="folder of relative roots")  # type: ignore[operator]
     parser.add_argument("--out", type=str | None, default=None, help="folder to write to")  # type: ignore[operator]

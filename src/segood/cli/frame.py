@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
@@ -73,17 +73,17 @@ def make_sub_parser(verb: str, usage: str, description: str) -> ArgumentParser:
     return parser
 
 
-def add_config(parser: ArgumentParser, *, prefix: str = "") -> None:
+def add_config(parser: ArgumentParser, *, shipped: Literal["trainings", "comparisons"] | None = None) -> None:
     """Add `--config`: a YAML file, or the name of one that comes with segood.
 
     Args:
         parser: of the verb.
-        prefix: what the names of the verb's own configurations begin with; "" for trainings.
+        shipped: which of segood's own suit the verb; none where not given.
     """
-    shipped = sorted(shipped_configs())
-    suited = [n for n in shipped if (n.startswith(prefix) if prefix else not n.startswith(COMPARISONS))]
-    names = ", ".join(suited)
-    parser.add_argument("--config", action="config", help=f"YAML file, or one of segood's own: {names}")
+    compares = shipped == "comparisons"
+    own = [name for name in sorted(shipped_configs()) if name.startswith(COMPARISONS) == compares]
+    names = f", or one of segood's own: {', '.join(own)}" if shipped else ""
+    parser.add_argument("--config", action="config", help=f"YAML file with these options{names}")
 
 
 def shipped_configs() -> dict[str, Path]:

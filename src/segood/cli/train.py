@@ -20,7 +20,7 @@ def build_parser() -> ArgumentParser:
         "segood train --config espnetv2_camvid_coco --data_root data --out runs/camvid\n"
         "  segood train --config paper_cityscapes_coco --data_root data --dry_run",
     )
-    add_config(parser)
+    add_config(parser, shipped="trainings")
     parser.add_class_arguments(TrainConfig)
     parser.add_argument(
         "--out",
