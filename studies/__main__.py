@@ -64,17 +64,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         add_errors(options.comparison)
         return 0
-    return _trained(options)
+    if options.verb == "far":
+        from studies.far import measure_far
+
+        measure_far(options.data_root, options.weights, options.seeds)
+        return 0
+    return _factors(options)
 
 
-def _trained(options: argparse.Namespace) -> int:
-    from studies.far import measure_far
+def _factors(options: argparse.Namespace) -> int:
     from studies.trained import measure_recipes, measure_start
 
     root: Path = options.data_root
-    if options.verb == "far":
-        measure_far(root, options.weights, options.seeds)
-        return 0
     measure_start("factors", root, options.weights)
     chosen = [r for r in FACTORS if not options.only or r.factor in (*options.only, BASE_RECIPE.factor)]
     measure_recipes("factors", chosen, options.seeds, root, epochs=options.epochs, weights=options.weights)

@@ -79,8 +79,7 @@ def factor_table(results: Path) -> str:
 def far_table(results: Path) -> str:
     """Return how far the best recipe gets from the best score before training, on each data set."""
     rows = read_rows("far", results)
-    before = [row for row in rows if row["factor"] == BASELINE]
-    ours = [row for row in rows if row["factor"] != BASELINE]
+    before, ours = _before_and_ours(rows)
     if not (before and ours):
         return "Nothing measured yet."
     head = ["data set", "frames"]
@@ -91,7 +90,7 @@ def far_table(results: Path) -> str:
         for half, frames in (("test", "second half"), ("all", "all")):
             line = [_title(name), frames]
             for key, best in (("ap", max), ("fpr95", min)):
-                numbers = {row["level"]: row["unknown"][name][half][key] for row in before}
+                numbers = {score: row["unknown"][name][half][key] for score, row in before.items()}
                 smoothed = numbers.pop(SMOOTHED)
                 score = best(numbers, key=lambda level, n=numbers: n[level])  # type: ignore[misc]
                 line += [f"{_short(numbers[score])} ({get_score(score).title})", _short(smoothed)]
@@ -105,15 +104,14 @@ def far_table(results: Path) -> str:
 def short_table(results: Path) -> str:
     """Return the network before and after, on all frames, for people in a hurry."""
     rows = read_rows("far", results)
-    before = {row["level"]: [row] for row in rows if row["factor"] == BASELINE}
-    ours = [row for row in rows if row["factor"] != BASELINE]
+    before, ours = _before_and_ours(rows)
     if not (before and ours):
         return "Nothing measured yet."
     lines = []
     for name in SETS:
         for title, words, found, kind in (
-            (_title(name), "before", before["entropy"], "unknown"),
-            ("", "before, smoothed", before[SMOOTHED], "unknown"),
+            (_title(name), "before", [before["entropy"]], "unknown"),
+            ("", "before, smoothed", [before[SMOOTHED]], "unknown"),
             ("", "after", ours, "unknown"),
             ("", "after, smoothed", ours, "smoothed"),
         ):
@@ -122,6 +120,12 @@ def short_table(results: Path) -> str:
             lines.append([title, words, *columns])
     head = ["data set", "network", "AUROC ↑", "AP ↑", "FPR95 ↓"]
     return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
+
+
+def _before_and_ours(rows: Sequence[Row]) -> tuple[dict[str, Row], list[Row]]:
+    """Return the rows of scores before training by their names, and all others."""
+    before = {row["level"]: row for row in rows if row["factor"] == BASELINE}
+    return before, [row for row in rows if row["factor"] != BASELINE]
 
 
 def _closed_set(results: Path, ours: Sequence[Row]) -> str:
@@ -227,7 +231,8 @@ def tried_panels(results: Path) -> list[Panel]:
     start = _start(rows)
     if start is None:
         return []
-    published = [row for row in rows if row["factor"] == BASELINE and row["level"] != SMOOTHED]
+    before, trained = _before_and_ours(rows)
+    published = [row for score, row in before.items() if score != SMOOTHED]
     least = start["known"]["val"]["miou"] - 0.01
     panels = []
     for name in SETS:
@@ -238,8 +243,7 @@ def tried_panels(results: Path) -> list[Panel]:
                 row["unknown"][name]["tuning"]["fpr95"],
                 row["known"]["val"]["miou"] >= least,
             )
-            for row in rows
-            if row["factor"] != BASELINE
+            for row in trained
         ]
         numbers = [row["unknown"][name]["tuning"] for row in published]
         best = (max(n["ap"] for n in numbers), min(n["fpr95"] for n in numbers)) if numbers else None

@@ -74,7 +74,8 @@ def open_coco_known(
     folder, split, annotation_file = locate_coco(root, split, "coco_known")
     annotations = read_coco_annotations(annotation_file)
     preset, names = resolve_excluded(known, annotations.categories.values(), option="known")
-    shown = [image for image in annotations.images if _shows(annotations, image, shows, set(names))]
+    classes = set(names)
+    shown = [image for image in annotations.images if _shows(annotations, image, shows, classes)]
     images = [image for image in shown if min(image.height, image.width) >= min_side]
     if not images:
         remedy = "lower `min_side`" if shown else "name other classes as `known`"

@@ -30,6 +30,21 @@ from segood.user_code import call_user_code, check_arguments, imported, is_impor
 
 
 @dataclass(frozen=True)
+class _OnDemand:
+    """What opens a data set, in a module that is read when needed: COCO's take longer than all others."""
+
+    module: str
+    name: str
+
+    def load(self) -> Callable[..., SegmentationDataset]:
+        found: Callable[..., SegmentationDataset] = getattr(import_module(self.module), self.name)
+        return found
+
+    def __call__(self, root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
+        return self.load()(root, split, **options)
+
+
+@dataclass(frozen=True)
 class DatasetEntry:
     """How to open one data set.
 
@@ -49,27 +64,12 @@ class DatasetEntry:
         """Return the names of the options that `open` takes beside root, split and resize."""
         target = self.open.func if isinstance(self.open, partial) else self.open
         given = self.open.keywords if isinstance(self.open, partial) else {}
-        if target is _open_coco:
-            target = import_module("segood.data.coco").CocoProxies
-        elif target is _open_coco_known:
-            target = import_module("segood.data.coco_known").open_coco_known
+        if isinstance(target, _OnDemand):
+            target = target.load()
         names = [
             name for name in inspect.signature(target).parameters if name not in ("root", "split", "resize")
         ]
         return [name for name in names if name not in given]
-
-
-# COCO's modules are read when they are needed: they take longer than all others together
-def _open_coco(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
-    from segood.data.coco import CocoProxies
-
-    return CocoProxies(root, split, **options)
-
-
-def _open_coco_known(root: str | Path, split: str | None = None, **options: Any) -> SegmentationDataset:
-    from segood.data.coco_known import open_coco_known
-
-    return open_coco_known(root, split, **options)
 
 
 def _none(root: Path) -> list[str]:
@@ -95,8 +95,15 @@ DATASETS: dict[str, DatasetEntry] = {
         "RoadObstacle21", "ood", partial(open_smiyc, name="road_obstacle_21"), _none
     ),
     "folder": DatasetEntry("any folder", "ood", open_folder, folder_splits),
-    "coco_proxies": DatasetEntry("COCO proxies", "proxy", _open_coco, coco_splits),
-    "coco_known": DatasetEntry("COCO images of known classes", "closed_set", _open_coco_known, coco_splits),
+    "coco_proxies": DatasetEntry(
+        "COCO proxies", "proxy", _OnDemand("segood.data.coco", "CocoProxies"), coco_splits
+    ),
+    "coco_known": DatasetEntry(
+        "COCO images of known classes",
+        "closed_set",
+        _OnDemand("segood.data.coco_known", "open_coco_known"),
+        coco_splits,
+    ),
 }
 """Name to entry, in the order of the documentation."""
 
