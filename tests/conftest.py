@@ -13,9 +13,17 @@ from playwright.sync_api import Browser
 from tests.browsers import chromium, find_chromium
 
 from segood.cli import main
+from segood.compiled import set_num_threads
 from segood.data.synthetic import WorldPaths, write_world
 from segood.demo import DemoResult, run_demo
 from segood.models import load_model, save_model
+
+
+@pytest.fixture(autouse=True)
+def own_threads() -> Iterator[None]:
+    """What a test chose for kernels, itself or by what it called, ends with it."""
+    yield
+    set_num_threads(None)
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,8 @@ from segood.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
-def _default_threads(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def _default_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEGOOD_NUM_THREADS", raising=False)
-    yield
-    set_num_threads(None)
 
 
 def test_the_default_is_what_torch_uses_and_settings_come_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,11 +176,9 @@ def test_the_number_of_threads_does_not_matter(threads: int) -> None:
     layout = BinLayout((0.0, 1.0), "log", 2**12)
     counts = BinCounts(layout)
     set_num_threads(threads)
-    try:
-        counts.add(score, target)
-        numbers = numbers_of_bins(counts)
-    finally:
-        set_num_threads(None)
+    counts.add(score, target)
+    numbers = numbers_of_bins(counts)
+    set_num_threads(None)
     assert tuple(kind.tolist() for kind in counts.totals()) == by_definition(layout, score, target)
     assert numbers == numbers_of_bins(counts)
 
@@ -202,11 +200,8 @@ def test_a_bad_pixel_anywhere_leaves_all_counts_alone(position: int, bad: str, v
     if not view:
         score, target = score.reshape(2, -1)[:, ::-1], target.reshape(2, -1)[:, ::-1]
     set_num_threads(2)
-    try:
-        with pytest.raises(UsageError, match=r"frame 7: .*(NaN at 1 counted|found 1.5|found 254)"):
-            metrics.update(score, target, name="7")
-    finally:
-        set_num_threads(None)
+    with pytest.raises(UsageError, match=r"frame 7: .*(NaN at 1 counted|found 1.5|found 254)"):
+        metrics.update(score, target, name="7")
     after = metrics.state_dict()
     np.testing.assert_array_equal(before["num_in"], after["num_in"])
     np.testing.assert_array_equal(before["num_ood"], after["num_ood"])

@@ -248,7 +248,6 @@ def test_threads_and_kernels_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     for threads in (1, 2, 3):
         compiled.set_num_threads(threads)
         results.append(held_out_probabilities(values, labels, single_rows(300)))
-    compiled.set_num_threads(None)
     np.testing.assert_array_equal(results[1], results[0])
     np.testing.assert_array_equal(results[2], results[0])
     monkeypatch.setenv("SEGOOD_KERNELS", "0")

@@ -236,10 +236,7 @@ def test_results_do_not_depend_on_the_number_of_threads(size: tuple[int, int] | 
     results = []
     for threads in (1, 2, 5):
         set_num_threads(threads)
-        try:
-            results.append(extract_segments(logits=logits, threshold=0.4, size=size))
-        finally:
-            set_num_threads(None)
+        results.append(extract_segments(logits=logits, threshold=0.4, size=size))
     for other in results[1:]:
         np.testing.assert_array_equal(other.score_map, results[0].score_map)
         np.testing.assert_array_equal(other.labels, results[0].labels)

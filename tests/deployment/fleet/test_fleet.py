@@ -90,12 +90,9 @@ def test_records_are_those_of_the_ordinary_engine(
     whole: Path, exported: Exported, photos: Path, tmp_path: Path
 ) -> None:
     set_num_threads(1)
-    try:
-        options = PredictOptions(checks=FrameChecks(frozen_after=None, stale_after=None))
-        source = ImageFiles(find_images([photos]))
-        predict_frames(Monitor.load(exported.path), source, tmp_path / "out", options)
-    finally:
-        set_num_threads(None)
+    options = PredictOptions(checks=FrameChecks(frozen_after=None, stale_after=None))
+    source = ImageFiles(find_images([photos]))
+    predict_frames(Monitor.load(exported.path), source, tmp_path / "out", options)
     expected = list(read_records(tmp_path / "out" / "frames.jsonl"))
     parts = sorted((whole / "parts").iterdir())
     assert [p.name for p in parts] == [f"part-{n:05d}.parquet" for n in range(5)]
