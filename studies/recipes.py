@@ -50,6 +50,8 @@ SMALL_PROXIES = (
     "--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}",
 )  # fmt: skip
 WIDER_SIZES = ("--proxies.paste", "{height_range: [0.02, 0.4], height_jitter: 0.6}")
+SMALL_SIZES = ("--proxies.paste", "{height_range: [0.02, 0.2], height_jitter: 0.6}")
+FALLING = ("--optimizer.lr", "1.5e-4", "--optimizer.schedule", "poly")
 CANDIDATE = (*STREETS, *SMALL_PROXIES, *WIDER_SIZES)
 
 FACTORS: tuple[Recipe, ...] = (
@@ -91,6 +93,12 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("together", "street-like COCO images, λ 0.1", (*STREETS, "--loss.ood_weight", "0.1")),
     Recipe("together", "street-like COCO images, more proxies, wider sizes, λ 0.2", (
         *CANDIDATE, "--loss.ood_weight", "0.2")),
+    Recipe("together", "street-like COCO images, more proxies, wider sizes, λ 0.1, learning rate 1.5e-4", (
+        *CANDIDATE, "--loss.ood_weight", "0.1", "--optimizer.lr", "1.5e-4")),
+    Recipe("together", "COCO images with a known class, more proxies, wider sizes, λ 0.2, falling learning rate", (
+        *KNOWN, *SMALL_PROXIES, *WIDER_SIZES, "--loss.ood_weight", "0.2", *FALLING)),
+    Recipe("together", "street-like COCO images, more proxies, small sizes, λ 0.1, learning rate 1.5e-4", (
+        *STREETS, *SMALL_PROXIES, *SMALL_SIZES, "--loss.ood_weight", "0.1", "--optimizer.lr", "1.5e-4")),
 )  # fmt: skip
 
 BEST = Recipe(

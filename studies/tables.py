@@ -19,6 +19,7 @@ from studies.figures import Panel, Point, Tried, draw_factors, draw_tried
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
 from studies.small_objects import AREAS
+from studies.trained import SCORES
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = Path("docs/study.md"), Path("README.md")
@@ -66,12 +67,13 @@ def factor_table(results: Path) -> str:
     sets = [f"{_title(name)} AP, FPR95" for name in SETS]
     head = ["factor", "level", "seeds", *sets, "AP ×", "FPR95 ×", "mIoU"]
     lines = []
-    for (factor, level, _), found in grouped(rows).items():
+    for (factor, level, epochs), found in grouped(rows).items():
+        words = level if epochs < 2 else f"{level}, {epochs} epochs"
         values = [*(_pair(found, name, "tuning") for name in SETS), *_ratios(found, start)]
         cost = [100 * (row["known"]["val"]["miou"] - start["known"]["val"]["miou"]) for row in found]
         before = f"{100 * start['known']['val']['miou']:.1f} %"
         miou = before if factor == "start" else _spread(cost, "{:+.1f}")
-        shown = ["", level] if factor in ("start", "base") else [factor, level]
+        shown = ["", words] if factor in ("start", "base") else [factor, words]
         lines.append([*shown, str(len(found)), *values, miou])
     return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
@@ -82,23 +84,28 @@ def far_table(results: Path) -> str:
     before, ours = _before_and_ours(rows)
     if not (before and ours):
         return "Nothing measured yet."
-    head = ["data set", "frames"]
-    for number in ("AP", "FPR95"):
-        head += [f"{number}, best before", "smoothed before", "ours", "ours, smoothed"]
     lines = []
     for name in SETS:
         for half, frames in (("test", "second half"), ("all", "all")):
-            line = [_title(name), frames]
-            for key, best in (("ap", max), ("fpr95", min)):
-                numbers = {score: row["unknown"][name][half][key] for score, row in before.items()}
-                smoothed = numbers.pop(SMOOTHED)
-                score = best(numbers, key=lambda level, n=numbers: n[level])  # type: ignore[misc]
-                line += [f"{_short(numbers[score])} ({get_score(score).title})", _short(smoothed)]
-                for kind in ("unknown", "smoothed"):
-                    found = [row[kind][name][half][key] for row in ours]
-                    line.append(f"{_spread(found, THREE)} ({statistics.fmean(found) / numbers[score]:.2f} ×)")
-            lines.append(line)
-    return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
+            best = {}
+            for key, better in (("ap", max), ("fpr95", min)):
+                numbers = {s: row["unknown"][name][half][key] for s, row in before.items() if s != SMOOTHED}
+                best[key] = better((value, score) for score, value in numbers.items())
+            first = [f"{_short(value)} ({get_score(score).title}) | 1.00" for value, score in best.values()]
+            lines.append([_title(name), frames, "best published score before", *first])
+            shown = {f"{_lower(SMOOTHED)} before": [before[SMOOTHED]["unknown"]]}
+            shown |= {f"{_lower(score)}, ours": [row[kind] for row in ours] for kind, score in SCORES.items()}
+            for words, found in shown.items():
+                cells = []
+                for key, (value, _) in best.items():
+                    numbers_of_seeds = [numbers[name][half][key] for numbers in found]
+                    cells += [
+                        _spread(numbers_of_seeds, THREE),
+                        f"{statistics.fmean(numbers_of_seeds) / value:.2f}",
+                    ]
+                lines.append(["", "", words, *cells])
+    table = _table(["data set", "frames", "score", "AP", "AP ×", "FPR95", "FPR95 ×"], lines, texts=3)
+    return f"{table}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
 
 
 def short_table(results: Path) -> str:
@@ -110,15 +117,15 @@ def short_table(results: Path) -> str:
     lines = []
     for name in SETS:
         for title, words, found, kind in (
-            (_title(name), "before", [before["entropy"]], "unknown"),
-            ("", "before, smoothed", [before[SMOOTHED]], "unknown"),
-            ("", "after", ours, "unknown"),
-            ("", "after, smoothed", ours, "smoothed"),
+            (_title(name), "before, entropy", [before["entropy"]], "unknown"),
+            ("", "before, energy", [before["energy"]], "unknown"),
+            ("", "after, entropy", ours, "unknown"),
+            ("", "after, energy", ours, "energy"),
         ):
             numbers = [row[kind][name]["all"] for row in found]
             columns = [_spread([n[key] for n in numbers], THREE) for key in ("auroc", "ap", "fpr95")]
             lines.append([title, words, *columns])
-    head = ["data set", "network", "AUROC ↑", "AP ↑", "FPR95 ↓"]
+    head = ["data set", "network, score", "AUROC ↑", "AP ↑", "FPR95 ↓"]
     return f"{_table(head, lines)}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
 
 
@@ -236,15 +243,15 @@ def tried_panels(results: Path) -> list[Panel]:
     least = start["known"]["val"]["miou"] - 0.01
     panels = []
     for name in SETS:
-        tried = [
-            Tried(
-                {"start": "entropy before", "base": "base", "best": "ours"}.get(row["factor"], ""),
-                row["unknown"][name]["tuning"]["ap"],
-                row["unknown"][name]["tuning"]["fpr95"],
-                row["known"]["val"]["miou"] >= least,
-            )
-            for row in trained
-        ]
+        tried = []
+        for row in trained:
+            shown = {"unknown": {"start": "before", "base": "base", "best": "ours"}.get(row["factor"], "")}
+            if row["factor"] == "best":
+                shown["energy"] = "ours, energy"
+            for kind, words in shown.items():
+                numbers = row[kind][name]["tuning"]
+                cheap = row["known"]["val"]["miou"] >= least
+                tried.append(Tried(words, numbers["ap"], numbers["fpr95"], cheap))
         numbers = [row["unknown"][name]["tuning"] for row in published]
         best = (max(n["ap"] for n in numbers), min(n["fpr95"] for n in numbers)) if numbers else None
         panels.append(Panel(_title(name), tried, best))
@@ -303,6 +310,11 @@ def _spread(values: Sequence[float], form: str) -> str:
 
 def _short(value: float | None) -> str:
     return "–" if value is None else _without_zero(THREE.format(value))
+
+
+def _lower(score: str) -> str:
+    title = get_score(score).title
+    return title[0].lower() + title[1:]
 
 
 def _without_zero(number: str) -> str:

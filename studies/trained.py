@@ -21,6 +21,8 @@ from studies.recipes import BASE, WEIGHTS, Recipe
 from studies.rows import Row, add_row, is_there, read_rows
 
 RUNS = Path("runs/studies")
+SCORES = {"unknown": "entropy", "smoothed": "smoothed_entropy", "energy": "energy"}
+"""What is measured on a trained network, by the names that rows have for it."""
 
 
 def measure_recipes(
@@ -74,11 +76,9 @@ def measure_start(study: str, root: Path, weights: Path | None) -> None:
 
 def _measured(model: SegmentationModel, root: Path, *, told: bool) -> dict[str, Any]:
     halves, splits = (HALVES, ("val", "test")) if told else (HALVES[:1], ("val",))
-    entropy, smoothed = (get_score(name) for name in ("entropy", "smoothed_entropy"))
-    numbers = measure_scores(model, root, [entropy, smoothed], halves=halves)
+    numbers = measure_scores(model, root, [get_score(score) for score in SCORES.values()], halves=halves)
     return {
-        "unknown": numbers[entropy.name],
-        "smoothed": numbers[smoothed.name],
+        **{kind: numbers[score] for kind, score in SCORES.items()},
         "known": {split: measure_known(model, root, split) for split in splits},
     }
 
