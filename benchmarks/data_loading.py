@@ -75,7 +75,7 @@ def configuration(world: WorldPaths, setting: Setting) -> TrainConfig:
     return TrainConfig(
         street=DatasetConfig("cityscapes", str(world.cityscapes), "train"),
         model=ModelConfig("espnetv2", num_classes=19, options={"scale": setting.scale}),
-        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.2),
+        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), 0.2, "images"),
         augmentation=AugmentationConfig(crop_size=setting.crop, scale_range=(0.75, 1.5)),
         optimizer=OptimizerConfig(lr=1e-5),
         batch_size=setting.batch_size,

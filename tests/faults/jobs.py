@@ -20,6 +20,7 @@ model: {name: unet, options: {width: 8}}
 proxies:
   dataset: {name: coco_proxies, root: coco, split: train}
   ratio: 0.5
+  mode: images
 augmentation: {crop_size: [64, 96]}
 optimizer: {lr: 0.01}
 epochs: 2

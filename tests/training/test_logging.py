@@ -40,7 +40,7 @@ def config(world: WorldPaths, **changes: object) -> TrainConfig:
         validation=DatasetConfig("cityscapes", str(world.cityscapes), "val"),
         model=ModelConfig("unet", num_classes=19, options={"width": 4}),
         proxies=ProxyConfig(
-            DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5, validation_share=0.4
+            DatasetConfig("coco_proxies", str(world.coco), "train"), 0.5, "images", validation_share=0.4
         ),
         augmentation=AugmentationConfig(crop_size=(64, 96)),
         optimizer=OptimizerConfig(lr=1e-3),

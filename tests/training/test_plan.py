@@ -26,7 +26,7 @@ def config(world: WorldPaths, **changes: object) -> TrainConfig:
     base = TrainConfig(
         street=DatasetConfig("cityscapes", str(world.cityscapes), "train"),
         model=ModelConfig("unet", options={"width": 4}),
-        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5),
+        proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), 0.5, "images"),
         augmentation=AugmentationConfig(crop_size=(32, 64)),
         epochs=2,
         batch_size=4,

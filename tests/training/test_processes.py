@@ -44,7 +44,7 @@ def config(world: WorldPaths, **changes: object) -> TrainConfig:
         validation=DatasetConfig("cityscapes", str(world.cityscapes), "val"),
         model=ModelConfig("unet", num_classes=19, options={"width": 8}),
         proxies=ProxyConfig(
-            DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5, validation_share=0.4
+            DatasetConfig("coco_proxies", str(world.coco), "train"), 0.5, "images", validation_share=0.4
         ),
         loss=LossConfig(0.5, "distribution"),  # two quotients, so two ways to divide too early
         augmentation=AugmentationConfig(crop_size=(64, 96)),

@@ -26,7 +26,7 @@ def config(world: WorldPaths, **changes: object) -> TrainConfig:
         street=DatasetConfig("cityscapes", str(world.cityscapes), "train"),
         validation=DatasetConfig("cityscapes", str(world.cityscapes), "val"),
         proxies=ProxyConfig(
-            DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=0.5, validation_share=0.4
+            DatasetConfig("coco_proxies", str(world.coco), "train"), 0.5, "images", validation_share=0.4
         ),
         augmentation=AugmentationConfig(crop_size=(64, 96), scale_range=(0.8, 1.2), brightness=0.2),
         optimizer=OptimizerConfig("adamw", lr=1e-3, weight_decay=0.1, schedule="poly"),

@@ -1,4 +1,8 @@
-"""How a configuration describes a training; the defaults are the paper's recipe (section 4)."""
+"""How a configuration describes a training.
+
+How objects are shown, the objective and the learning rate are by default what the study found best
+(docs/study.md); the paper's recipe (section 4) is the configuration `paper_cityscapes_coco`.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,16 @@ class ProxyConfig:
 
     Args:
         dataset: the proxy set (`coco_proxies`; its options: excluded, min_side, background, cache).
-        ratio: proxies drawn afresh each epoch, per street image (paper: 0.1).
-        mode: `images` puts whole proxy images into the batches (the paper), `paste` pastes their
-            objects into the street scenes.
+        ratio: proxies drawn afresh each epoch, per street image (paper: 0.1, of whole images).
+        mode: `paste` pastes proxy objects into the street scenes, `images` puts whole proxy images into the
+            batches (the paper).
         paste: how objects are pasted, see `segood.data.PasteOptions`; for example `{max_objects: 1}`.
         validation_share: share of the proxies held out for the in/out entropy after each epoch.
     """
 
     dataset: DatasetConfig
-    ratio: float = 0.1
-    mode: MixMode = "images"
+    ratio: float = 1.0
+    mode: MixMode = "paste"
     paste: dict[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
 
@@ -41,15 +45,16 @@ class LossConfig:
     """The objective, see `segood.training.EntropyMaximizationLoss`.
 
     Args:
-        ood_weight: λ in [0, 1]; 0 is ordinary training.
-        normalization: `pooled` (the published networks) or `distribution` (the equation).
+        ood_weight: λ in [0, 1]; 0 is ordinary training (paper: 0.9, pooled).
+        normalization: `pooled` (the published networks) or `distribution` (the equation), whose λ weighs
+            alike however many pixels are OoD.
         distillation: δ in [0, 1], share of the in-distribution term that holds the network to what it said
             before the training, on all pixels that are not OoD; 0 is the paper, 1 needs no labels. Every
             device keeps the original network whole and asks it, too.
     """
 
-    ood_weight: float = 0.9
-    normalization: Normalization = "pooled"
+    ood_weight: float = 0.1
+    normalization: Normalization = "distribution"
     distillation: float = 0.0
 
 
@@ -76,7 +81,7 @@ class OptimizerConfig:
 
     Args:
         name: `adam`, `adamw` or `sgd` (momentum 0.9).
-        lr: learning rate.
+        lr: learning rate (paper: 1e-5).
         weight_decay: L2 penalty (decoupled for adamw).
         schedule: `constant`, or `poly` (falls to 0 with power 0.9).
         freeze_batch_norm: keep the batch-norm statistics of the start weights.
@@ -85,7 +90,7 @@ class OptimizerConfig:
     """
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = 1e-5
+    lr: float = 5e-5
     weight_decay: float = 0.0
     schedule: Literal["constant", "poly"] = "constant"
     freeze_batch_norm: bool = False
