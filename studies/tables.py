@@ -5,6 +5,7 @@ In: `results/*.jsonl`. Out: the page, its tables written anew between their mark
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import statistics
@@ -68,12 +69,11 @@ def factor_table(results: Path) -> str:
     head = ["factor", "level", "seeds", *sets, "AP ×", "FPR95 ×", "mIoU"]
     lines = []
     for (factor, level, epochs), found in grouped(rows).items():
-        words = level if epochs < 2 else f"{level}, {epochs} epochs"
         values = [*(_pair(found, name, "tuning") for name in SETS), *_ratios(found, start)]
         cost = [100 * (row["known"]["val"]["miou"] - start["known"]["val"]["miou"]) for row in found]
         before = f"{100 * start['known']['val']['miou']:.1f} %"
         miou = before if factor == "start" else _spread(cost, "{:+.1f}")
-        shown = ["", words] if factor in ("start", "base") else [factor, words]
+        shown = ["", level] if factor in ("start", "base") else [factor, _for(level, epochs)]
         lines.append([*shown, str(len(found)), *values, miou])
     return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
@@ -84,26 +84,19 @@ def far_table(results: Path) -> str:
     before, ours = _before_and_ours(rows)
     if not (before and ours):
         return "Nothing measured yet."
+    published = [score for score in before if score != SMOOTHED]
+    others = {f"{_lower(SMOOTHED)} before": [before[SMOOTHED]["unknown"]]}
+    others |= {f"{_lower(score)}, ours": [row[kind] for row in ours] for kind, score in SCORES.items()}
     lines = []
-    for name in SETS:
-        for half, frames in (("test", "second half"), ("all", "all")):
-            best = {}
-            for key, better in (("ap", max), ("fpr95", min)):
-                numbers = {s: row["unknown"][name][half][key] for s, row in before.items() if s != SMOOTHED}
-                best[key] = better((value, score) for score, value in numbers.items())
-            first = [f"{_short(value)} ({get_score(score).title}) | 1.00" for value, score in best.values()]
-            lines.append([_title(name), frames, "best published score before", *first])
-            shown = {f"{_lower(SMOOTHED)} before": [before[SMOOTHED]["unknown"]]}
-            shown |= {f"{_lower(score)}, ours": [row[kind] for row in ours] for kind, score in SCORES.items()}
-            for words, found in shown.items():
-                cells = []
-                for key, (value, _) in best.items():
-                    numbers_of_seeds = [numbers[name][half][key] for numbers in found]
-                    cells += [
-                        _spread(numbers_of_seeds, THREE),
-                        f"{statistics.fmean(numbers_of_seeds) / value:.2f}",
-                    ]
-                lines.append(["", "", words, *cells])
+    for name, (half, frames) in itertools.product(SETS, {"test": "second half", "all": "all"}.items()):
+        first, cells = [], {words: ["", "", words] for words in others}
+        for key, better in (("ap", max), ("fpr95", min)):
+            best, score = better((before[score]["unknown"][name][half][key], score) for score in published)
+            first += [f"{_short(best)} ({get_score(score).title})", "1.00"]
+            for words, found in others.items():
+                values = [numbers[name][half][key] for numbers in found]
+                cells[words] += [_spread(values, THREE), f"{statistics.fmean(values) / best:.2f}"]
+        lines += [[_title(name), frames, "best published score before", *first], *cells.values()]
     table = _table(["data set", "frames", "score", "AP", "AP ×", "FPR95", "FPR95 ×"], lines, texts=3)
     return f"{table}\n\n{_closed_set(results, ours)}\n\n{provenance(rows)}"
 
@@ -226,8 +219,12 @@ def factor_points(rows: Sequence[Row]) -> list[Point]:
     if start is None:
         return []
     return [
-        Point(factor, level, *([ratio(row, start, key) for row in found] for key in ("ap", "fpr95")))
-        for (factor, level, _), found in grouped(rows).items()
+        Point(
+            factor,
+            _for(level, epochs),
+            *([ratio(row, start, key) for row in found] for key in ("ap", "fpr95")),
+        )
+        for (factor, level, epochs), found in grouped(rows).items()
         if factor != "start"
     ]
 
@@ -285,6 +282,11 @@ def provenance(rows: Sequence[Row]) -> str:
         f"{len(rows)} rows, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, {'; '.join(machines)}, "
         f"torch {', '.join(versions)}{hours}."
     )
+
+
+def _for(level: str, epochs: int) -> str:
+    """Return a level in words, with its epochs where they are more than the usual one."""
+    return level if epochs < 2 else f"{level}, {epochs} epochs"
 
 
 def _start(rows: Sequence[Row]) -> Row | None:

@@ -267,3 +267,5 @@ def test_ratios_by_hand() -> None:
     assert ratio(better, start, "ap") == pytest.approx(2)  # the geometric mean of 2, 1 and 4
     points = factor_points([start, better, row("base", [0.1, 0.2, 0.4], seed=1)])
     assert points == [("base", "base", pytest.approx([2, 1]), pytest.approx([2, 1]))]
+    longer = [start, better | {"epochs": 3}]
+    assert [point.level for point in factor_points(longer)] == ["base, 3 epochs"]
