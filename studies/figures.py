@@ -11,14 +11,22 @@ from typing import Any, NamedTuple
 
 from segood.files import write_text
 
-GREY, BLUE, RED = "#8a8f98", "#2f6fb2", "#b2452f"
+GREY, BLUE, RED, GREEN, ORANGE = "#8a8f98", "#2f6fb2", "#b2452f", "#2f8f5b", "#d98a1f"
+MARKS = {
+    "": (BLUE, "o"),
+    "before": (GREY, "s"),
+    "base": (BLUE, "^"),
+    "ours": (GREEN, "D"),
+    "ours, energy": (ORANGE, "D"),
+}
+"""Colour and marker by the name of what was tried."""
 
 
 class Tried(NamedTuple):
     """One trained network on one data set.
 
     Attributes:
-        name: shown beside its point; not where empty.
+        name: one of `MARKS`.
         cheap: whether the original task pays at most a point of mIoU.
     """
 
@@ -61,7 +69,7 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
     if not points:
         return
     with _style():
-        figure = Figure(figsize=(9, 0.9 + 0.24 * len(points)), layout="constrained")
+        figure = Figure(figsize=(10, 0.9 + 0.32 * len(points)), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         titles = {"ap": "AP ×, more is better", "fpr95": "FPR95 ×, less is better"}
         for axis, (number, title) in zip(axes, titles.items(), strict=True):
@@ -78,7 +86,7 @@ def draw_factors(points: Sequence[Point], path: Path) -> None:
             axis.grid(axis="x", color="#dddddd", linewidth=0.6)
             axis.spines[["top", "right", "left"]].set_visible(False)
         names = [p.level if p.factor == "base" else f"{p.factor}: {p.level}" for p in points]
-        axes[0].set_yticks(range(len(points)), [textwrap.fill(name, 48) for name in names])
+        axes[0].set_yticks(range(len(points)), [textwrap.fill(name, 60) for name in names])
         axes[0].invert_yaxis()
         for axis in axes:
             axis.tick_params(axis="y", length=0)
@@ -93,17 +101,18 @@ def draw_tried(panels: Sequence[Panel], path: Path) -> None:
         path: SVG file to write.
     """
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
     if not any(panel.tried for panel in panels):
         return
     with _style():
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        figure = Figure(figsize=(9, 3.7), layout="constrained")
         for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
             for one in panel.tried:
-                face = BLUE if one.cheap else "white"
-                axis.plot(one.fpr95, one.ap, "o", color=BLUE, markerfacecolor=face, markersize=4.5)
-                axis.annotate(one.name, (one.fpr95, one.ap), (4, 4), textcoords="offset points", fontsize=8)
+                colour, marker = MARKS[one.name]
+                face = colour if one.cheap else "white"
+                axis.plot(one.fpr95, one.ap, marker, color=colour, markerfacecolor=face, markersize=4.5)
             right = 1.12 * max(one.fpr95 for one in panel.tried)
             top = 1.15 * max(one.ap for one in panel.tried)
             if panel.before:
@@ -125,6 +134,10 @@ def draw_tried(panels: Sequence[Panel], path: Path) -> None:
             axis.set(xlim=(0, right), ylim=(0, top), xlabel="FPR95", title=panel.title)
             axis.spines[["top", "right"]].set_visible(False)
         figure.axes[0].set_ylabel("AP")
+        names = {one.name for panel in panels for one in panel.tried}
+        shown = {name or "another recipe": MARKS[name] for name in MARKS if name in names}
+        marks = [Line2D([], [], color=c, marker=m, linestyle="", markersize=4.5) for c, m in shown.values()]
+        figure.legend(marks, list(shown), loc="outside lower center", ncols=len(shown), frameon=False)
         _write(figure, path)
 
 
