@@ -41,7 +41,7 @@ def main(out: Path) -> None:
         streets,
         ModelConfig(NETWORK, checkpoint=str(out / "baseline" / "checkpoints" / "model.safetensors")),
         proxies=ProxyConfig(proxies, ratio=1.0, mode="paste", validation_share=0.0),
-        loss=LossConfig(0.9, "pooled"),
+        loss=LossConfig(ood_weight=0.9, normalization="pooled"),
         optimizer=OptimizerConfig("adam", lr=0.002, schedule="poly"),
         evaluation=EvaluationConfig(  # what example 03 will do with this run
             datasets={"obstacles": obstacles},

@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from segood.data.registry import DATASETS
@@ -27,6 +27,12 @@ PAGE, README = Path("docs/study.md"), Path("README.md")
 FIGURES = Path("docs/images")
 THREE = "{:.3f}"
 """Numbers between 0 and 1 are shown without their zero."""
+TRIED = {
+    "start": {"unknown": "before"},
+    "base": {"unknown": "base"},
+    "best": {"unknown": "ours", "energy": "ours, energy"},
+}
+"""What the second figure shows of a factor's rows, and its name; of all others the entropy, without one."""
 Group = tuple[str, str, int]
 """Factor, level, epochs: what rows of several seeds have in common."""
 
@@ -73,8 +79,8 @@ def factor_table(results: Path) -> str:
         cost = [100 * (row["known"]["val"]["miou"] - start["known"]["val"]["miou"]) for row in found]
         before = f"{100 * start['known']['val']['miou']:.1f} %"
         miou = before if factor == "start" else _spread(cost, "{:+.1f}")
-        shown = ["", level] if factor in ("start", "base") else [factor, _for(level, epochs)]
-        lines.append([*shown, str(len(found)), *values, miou])
+        shown = "" if factor in ("start", "base") else factor
+        lines.append([shown, _for(level, epochs), str(len(found)), *values, miou])
     return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
 
@@ -84,14 +90,13 @@ def far_table(results: Path) -> str:
     before, ours = _before_and_ours(rows)
     if not (before and ours):
         return "Nothing measured yet."
-    published = [score for score in before if score != SMOOTHED]
     others = {f"{_lower(SMOOTHED)} before": [before[SMOOTHED]["unknown"]]}
     others |= {f"{_lower(score)}, ours": [row[kind] for row in ours] for kind, score in SCORES.items()}
     lines = []
     for name, (half, frames) in itertools.product(SETS, {"test": "second half", "all": "all"}.items()):
         first, cells = [], {words: ["", "", words] for words in others}
-        for key, better in (("ap", max), ("fpr95", min)):
-            best, score = better((before[score]["unknown"][name][half][key], score) for score in published)
+        for key in ("ap", "fpr95"):
+            best, score = _best_published(before, name, half, key)
             first += [f"{_short(best)} ({get_score(score).title})", "1.00"]
             for words, found in others.items():
                 values = [numbers[name][half][key] for numbers in found]
@@ -126,6 +131,14 @@ def _before_and_ours(rows: Sequence[Row]) -> tuple[dict[str, Row], list[Row]]:
     """Return the rows of scores before training by their names, and all others."""
     before = {row["level"]: row for row in rows if row["factor"] == BASELINE}
     return before, [row for row in rows if row["factor"] != BASELINE]
+
+
+def _best_published(before: Mapping[str, Row], name: str, half: str, key: str) -> tuple[float, str]:
+    """Return the best number of any published score before training, and the score's name."""
+    better = max if key == "ap" else min
+    return better(
+        (row["unknown"][name][half][key], score) for score, row in before.items() if score != SMOOTHED
+    )
 
 
 def _closed_set(results: Path, ours: Sequence[Row]) -> str:
@@ -236,21 +249,19 @@ def tried_panels(results: Path) -> list[Panel]:
     if start is None:
         return []
     before, trained = _before_and_ours(rows)
-    published = [row for score, row in before.items() if score != SMOOTHED]
     least = start["known"]["val"]["miou"] - 0.01
     panels = []
     for name in SETS:
         tried = []
         for row in trained:
-            shown = {"unknown": {"start": "before", "base": "base", "best": "ours"}.get(row["factor"], "")}
-            if row["factor"] == "best":
-                shown["energy"] = "ours, energy"
-            for kind, words in shown.items():
+            cheap = row["known"]["val"]["miou"] >= least
+            for kind, words in TRIED.get(row["factor"], {"unknown": ""}).items():
                 numbers = row[kind][name]["tuning"]
-                cheap = row["known"]["val"]["miou"] >= least
                 tried.append(Tried(words, numbers["ap"], numbers["fpr95"], cheap))
-        numbers = [row["unknown"][name]["tuning"] for row in published]
-        best = (max(n["ap"] for n in numbers), min(n["fpr95"] for n in numbers)) if numbers else None
+        best = None
+        if before:
+            ap, fpr95 = (_best_published(before, name, "tuning", key)[0] for key in ("ap", "fpr95"))
+            best = (ap, fpr95)
         panels.append(Panel(_title(name), tried, best))
     return panels
 

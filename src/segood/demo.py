@@ -109,7 +109,7 @@ def finetuning_config(world: WorldPaths, baseline: Path, seed: int, scale: float
         validation=_street(world, "val"),
         model=ModelConfig(str(baseline)),
         proxies=ProxyConfig(DatasetConfig("coco_proxies", str(world.coco), "train"), ratio=1.0, mode="paste"),
-        loss=LossConfig(0.9, "pooled"),
+        loss=LossConfig(ood_weight=0.9, normalization="pooled"),
         augmentation=AugmentationConfig(crop_size=(192, 384), scale_range=(0.75, 1.5)),
         optimizer=OptimizerConfig("adam", lr=1e-3, schedule="poly"),
         evaluation=evaluation_config(world),
