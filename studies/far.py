@@ -7,6 +7,7 @@ was chosen by) and of `errors` (detection, after meta classification).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from segood.scores import StandardizedMaxLogit, get_score
 from studies.measure import SIZE, load_network, measure_scores
 from studies.recipes import BEST, BEST_EPOCHS, WEIGHTS
 from studies.rows import RESULTS, add_row, is_there, read_rows
-from studies.trained import measure_recipes
+from studies.trained import SCORES, measure_recipes
 
 BASELINES = ("entropy", "msp", "max_logit", "energy", "standardized_max_logit")
 """All published scores that need no more than logits."""
@@ -56,26 +57,27 @@ def fit_on_training_frames(
 
 
 def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
-    """Add what a comparison found at segment level, a row per data set with a baseline.
+    """Add what a comparison found at segment level: a row per data set with a baseline and score of ours.
 
     Args:
-        comparison: folder of `segood compare`, with networks `before` and `after`; its first score is ours.
+        comparison: folder of `segood compare`, with networks `before` and `after`.
         folder: of the rows.
     """
     results = ComparisonResults.load(comparison / "results.json")
     titles = {method.key: method.title for method in results.methods}
-    for dataset in results.datasets:
+    ours = [m for m in results.methods if m.network == "after" and m.score in SCORES.values()]
+    for dataset, method in itertools.product(results.datasets, ours):
         name, best = dataset.info.key, dataset.best_baseline
-        key = {"comparison": results.name, "created": results.created, "dataset": name}
+        key = {"created": results.created, "dataset": name, "score": method.score}
         if best is None or is_there(read_rows("errors", folder), **key):
             continue
-        ours, baseline = results.row(results.main, name), results.row(best, name)
-        assert ours.meta is not None, "a comparison for the study has meta classification"
-        add_row("errors", key | {
-            "objects": ours.num_ground_truth,
+        row = results.row(method.key, name)
+        meta = row.meta and row.meta.errors
+        add_row("errors", {"comparison": results.name} | key | {
+            "objects": row.num_ground_truth,
             "baseline": titles[best],
-            "baseline_errors": baseline.errors.value,
-            "errors": ours.errors.value,
-            "errors_meta": ours.meta.errors and dataclasses.asdict(ours.meta.errors),
-            "reduction_meta": ours.reduction_meta,
+            "baseline_errors": results.row(best, name).errors.value,
+            "errors": row.errors.value,
+            "errors_meta": meta and dataclasses.asdict(meta),
+            "reduction_meta": row.reduction_meta,
         }, folder)  # fmt: skip

@@ -158,11 +158,11 @@ def _closed_set(results: Path, ours: Sequence[Row]) -> str:
 
 
 def errors_table(results: Path) -> str:
-    """Return missed objects and false alarms of the best recipe and of the best baseline."""
+    """Return missed objects and false alarms of the best recipe, by every score, and of the best baseline."""
     rows = read_rows("errors", results)
     if not rows:
         return "Nothing measured yet."
-    head = ["data set", "objects", "best before", "errors before", "ours", "ours, meta", "fewer"]
+    head = ["data set", "score, ours", "objects", "best before", "its errors", "ours", "ours, meta", "fewer"]
     lines = []
     for row in rows:
         meta = row["errors_meta"]
@@ -171,9 +171,10 @@ def errors_table(results: Path) -> str:
             ends = [] if meta["low"] is None else [f" [{meta['low']:.0f}, {meta['high']:.0f}]"]
             shown = "".join([f"{meta['value']:.0f}", *ends])
         fewer = "–" if row["reduction_meta"] is None else f"{100 * row['reduction_meta']:.0f} %"
+        words = [_title(row["dataset"]), _lower(row["score"]), str(row["objects"]), row["baseline"]]
         counts = [f"{row[key]:.0f}" for key in ("baseline_errors", "errors")]
-        lines.append([_title(row["dataset"]), str(row["objects"]), row["baseline"], *counts, shown, fewer])
-    return f"{_table(head, lines, texts=1)}\n\n{provenance(rows)}"
+        lines.append([*words, *counts, shown, fewer])
+    return f"{_table(head, lines)}\n\n{provenance(rows)}"
 
 
 def small_objects_table(results: Path) -> str:

@@ -143,7 +143,8 @@ def test_a_baseline_with_statistics_is_fitted_on_training_frames(shared: Path) -
 def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
     name = "fishyscapes_static"
     info = DatasetInfo(name, "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
-    methods = [MethodInfo(f"{n}/entropy", f"Entropy, {n}", n, "entropy") for n in ("before", "after")]
+    keys = [(network, score) for network in ("before", "after") for score in ("entropy", "msp", "energy")]
+    methods = [MethodInfo(f"{n}/{score}", f"{score}, {n}", n, score) for n, score in keys]
     meta = MetaNumbers("group", errors=Number(40.0, 30.0, 50.0))
     ComparisonResults(
         "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
@@ -152,13 +153,17 @@ def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
             Row("before/entropy", name, errors=Number(100.0)),
             Row("after/entropy", name, num_ground_truth=55, errors=Number(60.0), meta=meta,
                 reduction_meta=0.6),
+            Row("after/msp", name, num_ground_truth=55, errors=Number(1.0)),
+            Row("after/energy", name, num_ground_truth=55, errors=Number(70.0), reduction_meta=None),
         ],
     ).save(tmp_path / "results.json")  # fmt: skip
     for _ in range(2):  # a comparison is taken once
         add_errors(tmp_path, tmp_path)
-    assert len(read_rows("errors", tmp_path)) == 1
-    line = "| Fishyscapes Static | 55 | Entropy, before | 100 | 60 | 40 [30, 50] | 60 % |"
-    assert line in errors_table(tmp_path)
+    assert [row["score"] for row in read_rows("errors", tmp_path)] == ["entropy", "energy"]
+    table = errors_table(tmp_path)
+    before = "55 | entropy, before | 100"
+    assert f"| Fishyscapes Static | softmax entropy | {before} | 60 | 40 [30, 50] | 60 % |" in table
+    assert f"| Fishyscapes Static | energy | {before} | 70 | – | – |" in table  # nothing to classify
 
 
 def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
