@@ -37,8 +37,8 @@ _PREPARED = (
     "segood.cli.compare", "segood.cli.data", "segood.cli.evaluate", "segood.cli.predict", "segood.cli.score",
     "segood.cli.train", "segood.data.coco", "segood.deployment.monitor", "segood.deployment.predict",
     "segood.evaluation.comparison.run", "segood.evaluation.run", "segood.evaluation.score_maps",
-    "segood.models.unet", "segood.reporting.any_report", "segood.reporting.comparison_figures",
-    "segood.reporting.comparison_page", "segood.reporting.comparison_tables", "segood.training.fit",
+    "segood.models.unet", "segood.reporting.any_report", "segood.reporting.comparison.figures",
+    "segood.reporting.comparison.page", "segood.reporting.comparison.tables", "segood.training.fit",
 )  # fmt: skip
 
 

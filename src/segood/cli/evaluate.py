@@ -108,7 +108,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _run_on_maps(request: MapRequest, arguments: Namespace) -> None:
-    from segood.reporting.comparison_tables import format_comparison
+    from segood.reporting.comparison.tables import format_comparison
 
     results = request.evaluate(progress=progress_bar)
     if arguments.out is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from segood.errors import UsageError
-from segood.reporting.comparison_figures import write_comparison_figures
-from segood.reporting.comparison_inputs import is_comparison
-from segood.reporting.comparison_page import build_comparison_report
+from segood.reporting.comparison.figures import write_comparison_figures
+from segood.reporting.comparison.inputs import is_comparison
+from segood.reporting.comparison.page import build_comparison_report
 from segood.reporting.figures import write_figures
 from segood.reporting.page import build_report
 

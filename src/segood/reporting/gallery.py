@@ -17,9 +17,9 @@ from segood.errors import DataError
 from segood.evaluation.exploration import Exploration, ShownFrame
 from segood.evaluation.gallery import GalleryFrame, load_gallery_frame
 from segood.reporting.colors import colorize
-from segood.reporting.explore_overlay import FrameFacts, Overlay, draw_frame
-from segood.reporting.explore_pictures import frame_decisions, frame_facts, truth_map
-from segood.reporting.explore_sampling import MAX_FRAMES, sample_frames
+from segood.reporting.explore.overlay import FrameFacts, Overlay, draw_frame
+from segood.reporting.explore.pictures import frame_decisions, frame_facts, truth_map
+from segood.reporting.explore.sampling import MAX_FRAMES, sample_frames
 from segood.reporting.overlays import draw_overlay
 from segood.reporting.pictures import data_uri, encode_webp
 from segood.types import IGNORE

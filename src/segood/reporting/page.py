@@ -11,7 +11,7 @@ from typing import Any
 
 from segood.evaluation.results import RunResults
 from segood.files import write_text
-from segood.reporting import colors, explore_sections, formats
+from segood.reporting import colors, formats
 from segood.reporting.blocks import (
     best,
     closed_set_blocks,
@@ -20,11 +20,12 @@ from segood.reporting.blocks import (
     pixel_blocks,
     segment_blocks,
 )
-from segood.reporting.explore_embed import embed
-from segood.reporting.explore_full_size import write_full_size
-from segood.reporting.explore_inputs import read_sliders
-from segood.reporting.explore_page import Explored, explore
-from segood.reporting.explore_sampling import MAX_FRAMES, kept_in_words
+from segood.reporting.explore import sections
+from segood.reporting.explore.embed import embed
+from segood.reporting.explore.full_size import write_full_size
+from segood.reporting.explore.inputs import read_sliders
+from segood.reporting.explore.page import Explored, explore
+from segood.reporting.explore.sampling import MAX_FRAMES, kept_in_words
 from segood.reporting.gallery import Gallery, build_gallery
 from segood.reporting.inputs import RunParts, read_run
 from segood.reporting.page_template import plotly_script, render_page, template_text
@@ -93,12 +94,12 @@ def _context(parts: RunParts, max_frames: int, full_size: bool) -> dict[str, Any
         "closed": closed_set_blocks(results),
         "unmeasured": _unmeasured(results),
         "commands": _commands(parts, results),
-        "curves": explore_sections.curves(results, thresholds, explored.exploration, charts),
-        "sweeps": explore_sections.sweeps(results, explored.exploration, charts),
-        "violins": explore_sections.distributions(results, thresholds, charts),
-        "classes": explore_sections.classes(results, charts),
-        "meta_models": explore_sections.meta_models(results, charts),
-        "paths": explore_sections.feature_paths(results, parts.segments, charts),
+        "curves": sections.curves(results, thresholds, explored.exploration, charts),
+        "sweeps": sections.sweeps(results, explored.exploration, charts),
+        "violins": sections.distributions(results, thresholds, charts),
+        "classes": sections.classes(results, charts),
+        "meta_models": sections.meta_models(results, charts),
+        "paths": sections.feature_paths(results, parts.segments, charts),
         "charts": charts,
         "charts_json": embed(charts, limit=1 << 40).text,
         "explored": explored,

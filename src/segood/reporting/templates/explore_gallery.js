@@ -21,7 +21,7 @@ function storedFacts(data) {
     [data.errors, data.missed, data.falseAlarms, data.removedRightly, data.removedWrongly].map(Number);
   return { errors, missed, falseAlarms, removedRightly, removedWrongly, missedArea: 0, falseAlarmArea: 0, smallestObject: Infinity };
 }
-// False alarms smaller than those with an outline are counted only; the same as `unshown_segments` in explore_overlay.py.
+// False alarms smaller than those with an outline are counted only; the same as `unshown_segments` in explore/overlay.py.
 function unshownIn(frame) {
   const counts = frame.unshown?.[state.model]?.[state.threshold] ?? [];
   const all = counts.at(-1) ?? 0, kept = counts[Math.min(state.probability, counts.length - 1)] ?? 0;

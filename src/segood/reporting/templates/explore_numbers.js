@@ -1,7 +1,7 @@
 // The table of numbers, and the sentence that says what is shown.
 const SHOWN_AS = { precision: digits, recall: digits, flagged_share: (v) => (v === null ? "–" : `${digits(100 * v, 2)} %`) };
 
-// The same as `numbers_at` in explore_numbers.py.
+// The same as `numbers_at` in explore/numbers.py.
 function numbersAt(sweep, threshold, probability) {
   const share = (part, all) => (all ? part / all : null);
   const { tp, fp } = sweep.pixels[threshold];
