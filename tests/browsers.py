@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
-from tests.reporting.browser.opened import OpenedPage
+from tests.reporting.browser.opened import PATIENCE_MS, OpenedPage
 
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -32,7 +32,7 @@ def find_chromium() -> str:
 def chromium(path: str) -> Iterator[Browser]:
     """Yield this Chromium, headless; it reaches this machine alone."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET, timeout=PATIENCE_MS)
         yield browser
         browser.close()
 

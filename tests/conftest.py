@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 from tests.browsers import chromium, find_chromium
 
@@ -17,6 +18,9 @@ from segood.compiled import set_num_threads
 from segood.data.synthetic import WorldPaths, write_world
 from segood.demo import DemoResult, run_demo
 from segood.models import load_model, save_model
+
+settings.register_profile("segood", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("segood")  # a machine may be busy: what an example takes is no part of a test
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ def segood() -> Run:
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "segood.cli", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     return run
 

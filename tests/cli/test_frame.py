@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,10 +23,10 @@ def test_help_is_fast_and_imports_no_torch() -> None:
     )
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = os.times().children_user
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[2] < 0.5
+        times.append(os.times().children_user - start)  # by the processor: a machine may be busy
+    assert 0 < sorted(times)[2] < 0.5
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -17,7 +17,7 @@ coco = pytest.importorskip("pycocotools.mask")
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40))))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_compressed_runs_decode_like_the_reference(mask: np.ndarray) -> None:
     runs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
     counts = decode_counts(runs["counts"].decode())

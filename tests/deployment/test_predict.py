@@ -138,7 +138,7 @@ class Stops:
         return tick
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 @given(stops=st.lists(st.integers(1, 6), max_size=4))
 def test_interrupted_and_gone_on_with_is_as_in_one_go(
     tmp_path_factory: pytest.TempPathFactory, stops: list[int]

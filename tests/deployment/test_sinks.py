@@ -115,7 +115,7 @@ def test_lines_are_there_at_once(tmp_path: Path) -> None:
         assert log.count == len(records())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.floats(0, 1))
 def test_wherever_a_process_was_killed_whole_lines_stay(tmp_path: Path, share: float) -> None:
     lines = [json.dumps(record).encode() + b"\n" for record in records()]

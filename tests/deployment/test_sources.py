@@ -158,7 +158,7 @@ def test_which_source_the_words_mean(tmp_path: Path) -> None:
 def test_a_camera_gives_the_newest_frame_and_counts_what_it_passed_over(tmp_path: Path) -> None:
     # a file stands in for the camera: the driver delivers as fast as it is read, then nothing more
     video = save_video(tmp_path / "drive.avi", count=12)
-    camera = Camera(video.as_uri(), silence=0.05, patience=0.3)
+    camera = Camera(video.as_uri(), silence=0.05, patience=2.0)
     assert camera.live
     video.unlink()
     seen: list[Frame] = []

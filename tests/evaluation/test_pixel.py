@@ -92,7 +92,7 @@ def test_default_bins_are_within_1e_5_on_crowded_scores() -> None:
     assert all(abs(getattr(report, m) - expected[m]) < 1e-5 for m in METRICS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), st.sampled_from(["log", "linear"]), st.integers(2, 60))
 def test_the_bound_holds_for_any_scores_in_heavy_bins(data: st.DataObject, spacing: str, size: int) -> None:
     # Few distinct values a hair apart: bins of 2^-8 hold several, in every order, with ties.

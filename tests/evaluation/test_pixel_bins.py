@@ -56,7 +56,7 @@ def test_log_layout_by_hand() -> None:
     assert layout.index(scores.astype(np.float32)).tolist() == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(0, 1, width=32), st.sampled_from(LAYOUTS))
 def test_equal_values_of_any_dtype_share_a_bin(value: float, layout: BinLayout) -> None:
     single, double = np.array([value], np.float32), np.array([value], np.float64)

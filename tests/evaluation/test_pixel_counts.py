@@ -86,7 +86,7 @@ def test_edges_ends_and_subnormals_fall_where_the_layout_says(layout: BinLayout,
     assert counted(layout, score, target) == by_definition(layout, score, target)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-0.5, 1.5, width=32), min_size=1, max_size=40),
     st.sampled_from(LAYOUTS),
@@ -328,9 +328,9 @@ def test_metrics_and_curves_of_two_million_filled_bins_take_no_time() -> None:
     metrics = PixelMetrics()
     metrics.load_state_dict(metrics.state_dict() | {"num_in": counts, "num_ood": counts[::-1].copy()})
     metrics.to_result(model="m", dataset="d", score="s")
-    start = time.perf_counter()
+    start = time.process_time()
     result = metrics.to_result(model="m", dataset="d", score="s")
-    assert time.perf_counter() - start < 5.0  # 0.1 s on two idle cores
+    assert time.process_time() - start < 5.0  # 0.1 s on two idle cores
     assert result.roc is not None
     assert len(result.roc.x) <= 1000
     assert result.fpr95 in result.roc.x

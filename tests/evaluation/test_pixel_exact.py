@@ -87,7 +87,7 @@ def test_equal_to_scikit_learn_on_all_pixels(
     assert metrics.compute().warnings == ()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.integers(2, 60), st.sampled_from(["log", "linear"]))
 def test_equal_to_scikit_learn_in_heavy_bins(data: st.DataObject, size: int, spacing: str) -> None:
     value = st.integers(0, 12).map(lambda i: 0.5 + i / 2048)

@@ -139,7 +139,7 @@ def test_exact_and_per_image_go_together() -> None:
     check_numbers(report, np.stack([s for s, _, _ in items]), np.stack([t for _, t, _ in items]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), st.integers(2, 40), st.sampled_from([np.float16, np.float32, np.float64, np.int64]))
 def test_exact_reports_equal_scikit_learn_with_ties(data: st.DataObject, size: int, dtype: type) -> None:
     score = np.array(data.draw(st.lists(st.integers(-4, 4), min_size=size, max_size=size))).astype(dtype)

@@ -32,7 +32,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "SEGOOD_NUM_THREADS": "1"}
 def evaluated(run: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "segood.cli", "evaluate", str(run), "--per_image", "true", *options]
     return subprocess.run(
-        command, env={**os.environ, **ONE_THREAD, **environment}, text=True, capture_output=True, timeout=300
+        command, env={**os.environ, **ONE_THREAD, **environment}, text=True, capture_output=True, timeout=1200
     )
 
 
@@ -89,7 +89,7 @@ def test_torchrun_shares_the_frames(run: Path, alone: Path, tmp_path: Path) -> N
         env={**os.environ, **ONE_THREAD},
         text=True,
         capture_output=True,
-        timeout=300,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("next: segood report") == 1
@@ -208,7 +208,7 @@ def test_score_maps_of_two_processes_are_the_same_files(
         more = ("--dataset.root", world.fishyscapes, "--out", out, "--processes", processes)
         command = [sys.executable, *start, "-m", "segood.cli", "score", *map(str, (*options, *more))]
         done = subprocess.run(
-            command, env={**os.environ, **ONE_THREAD}, text=True, capture_output=True, timeout=300
+            command, env={**os.environ, **ONE_THREAD}, text=True, capture_output=True, timeout=1200
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("score maps:") == 1

@@ -91,7 +91,7 @@ def test_equal_to_scikit_learn(dtype: type, either_way: None) -> None:
         )
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_kernel_counts_as_the_plain_way(pair: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         fast = HalfCodes().count(*pair)
@@ -263,7 +263,7 @@ def test_levels_do_not_add_up() -> None:
     arrays(np.float32, 60, elements=st.floats(-10, 10, width=32)),
     st.sampled_from([1.0, 1e-30, 1e30]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_levels_are_found_as_by_search(cuts: np.ndarray, scores: np.ndarray, unit: float) -> None:
     cuts, scores = np.sort(cuts) * np.float32(unit), scores * np.float32(unit)
     scores[: len(cuts)] = cuts[:60]

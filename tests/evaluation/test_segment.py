@@ -115,7 +115,7 @@ def flood(labels: np.ndarray, k: int, free: np.ndarray) -> set[tuple[int, int]]:
 
 
 @given(pairs)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equal_to_definitions(pair: tuple[np.ndarray, np.ndarray]) -> None:
     mask, target = pair
     labels, count = label_components(mask & (target != 255))
@@ -140,7 +140,7 @@ def test_equal_to_definitions(pair: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 @given(pairs)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_flipping_keeps_the_counts(pair: tuple[np.ndarray, np.ndarray]) -> None:
     mask, target = pair
     counts = [

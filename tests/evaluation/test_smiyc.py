@@ -101,7 +101,7 @@ def test_best_pixel_f1() -> None:
 
 
 @given(arrays(np.float32, 12, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])), arrays(np.bool_, 12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_threshold_beats_the_best(scores: np.ndarray, ood: np.ndarray) -> None:
     ood[0] = True
     best = smiyc_segment_metrics(scores[None], ood[None].astype(np.uint8), **ONE).threshold
@@ -147,7 +147,7 @@ def slow(score: np.ndarray, target: np.ndarray, segment_size: int, instance_size
     st.integers(0, 4),
     st.integers(0, 4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equal_to_whole_masks(
     pair: tuple[np.ndarray, np.ndarray], segment_size: int, instance_size: int
 ) -> None:

@@ -125,7 +125,7 @@ def test_memory_that_runs_out(verb: str, megabytes: int, small_data: Path, tmp_p
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "SILENT"},
     )
     if done.returncode:  # where there was enough there is nothing to tell

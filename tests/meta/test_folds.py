@@ -226,7 +226,7 @@ def test_the_tolerance_is_as_documented() -> None:
     assert fold_newton.PROBABILITY_TOLERANCE == 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(8, 40), columns=st.integers(1, 12))
 def test_small_tables_with_repeated_values_are_exact(seed: int, rows: int, columns: int) -> None:
     rng = np.random.default_rng(seed)

@@ -23,7 +23,9 @@ from segood.models import load_model, save_model
 from segood.models.fetch import Patience, download, fetch_weights
 from segood.models.weights import PublicWeights
 
-QUICK = Patience(timeout=0.3, retries=3, pause=0.01)
+QUICK = Patience(timeout=30, retries=3, pause=0.01)
+IMPATIENT = Patience(timeout=0.3, retries=3, pause=0.01)
+"""For what the tests want to be given up."""
 
 
 def published(**changes: object) -> PublicWeights:
@@ -106,26 +108,29 @@ def test_a_server_without_ranges_sends_all_again(tmp_path: Path) -> None:
 
 
 def test_a_stalled_connection_is_given_up_and_continued(tmp_path: Path) -> None:
+    came_back = threading.Event()
+
     def answer(handler: Handler, n: int) -> None:
         handler.send(limit=50_000 if n == 0 else None)
         if n == 0:
-            time.sleep(0.6)
+            came_back.wait(60)
+        came_back.set()
 
     # the server promises more, stays connected and sends nothing
-    ranges, told = fetch(answer, tmp_path)
+    ranges, told = fetch(answer, tmp_path, IMPATIENT)
     assert ranges == [None, "bytes=50000-"]
     assert "stalled: nothing came for 0.3 s" in told[0]
 
 
 def test_a_trickle_counts_as_stalled(tmp_path: Path) -> None:
     with (
-        serve(lambda handler, n: handler.send(slow=0.05, block=1)) as server,
+        serve(lambda handler, n: handler.send(slow=0.25, block=1)) as server,
         pytest.raises(
             FetchError,
             match=r"stalled: only \d+ bytes came in .*gave up after 1 attempts; \d+ bytes are kept",
         ),
     ):
-        fetch_weights(published(), folder=tmp_path, url=server.url, patience=Patience(timeout=0.3, retries=0))
+        fetch_weights(published(), folder=tmp_path, url=server.url, patience=Patience(timeout=2, retries=0))
     assert 0 < parts(tmp_path)["weights.pth.part"] < 20
 
 

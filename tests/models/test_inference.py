@@ -74,7 +74,7 @@ class Watched(nn.Module):
 # ---- tiles -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     tile=st.tuples(st.integers(1, 50), st.integers(1, 50)),
@@ -155,7 +155,7 @@ def test_tiles_are_shifted_inward_and_images_smaller_than_a_tile_are_one() -> No
     assert [tuple(seen.shape) for seen in network.seen] == [(1, 3, 10, 8)] * 3  # columns 0, 4, 7
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     length=st.integers(1, 60),
     wanted=st.integers(1, 90),
@@ -190,7 +190,7 @@ def test_tiles_of_coarse_logits_lie_where_they_belong() -> None:
         assert axis.sample(logits, index, span, -1).tolist() == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cells=st.integers(1, 12), tile=st.integers(1, 20), wanted=st.integers(1, 40))
 def test_sampling_one_tile_is_bilinear_interpolation(cells: int, tile: int, wanted: int) -> None:
     logits = torch.rand(3, cells, 5, generator=torch.Generator().manual_seed(cells))

@@ -255,7 +255,7 @@ def test_offline_is_one_line_each(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     lines = done.stdout.splitlines()
@@ -276,6 +276,6 @@ def test_libraries_are_imported_when_asked_for_only() -> None:
         "('transformers', 'segmentation_models_pytorch', 'timm', 'onnxruntime')])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout.strip() == "[]"

@@ -74,7 +74,7 @@ def test_headers_of_older_versions_load() -> None:
     size=st.sampled_from([None, (3, 5)]),
     multiple=st.integers(1, 64),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_to_dict_and_back(order: Any, value_range: Any, size: Any, multiple: int) -> None:
     chosen = Preprocessing(
         channel_order=order, value_range=value_range, working_size=size, size_multiple=multiple

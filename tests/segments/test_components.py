@@ -35,7 +35,7 @@ def test_order_is_of_first_pixels_and_corners_connect() -> None:
 
 
 @given(masks)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_equal_to_scipy(mask: np.ndarray) -> None:
     labels, count = label_components(mask)
     expected, number = scipy.ndimage.label(mask, np.ones((3, 3)))  # also in order of first pixels
@@ -45,7 +45,7 @@ def test_equal_to_scipy(mask: np.ndarray) -> None:
 
 
 @given(masks)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_boundary_by_definition(mask: np.ndarray) -> None:
     boundary = boundary_mask(mask)
     padded = np.pad(~mask, 1)  # outside the image is nobody's neighbour

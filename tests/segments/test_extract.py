@@ -99,7 +99,7 @@ def slow_features(logits: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 
 @given(frames, st.sampled_from([0.0, 0.3, 0.9, 1.0]), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equal_to_the_slow_reference(logits: np.ndarray, threshold: float, random: object) -> None:
     ignore = np.array([random.random() < 0.2 for _ in logits[0].ravel()]).reshape(logits.shape[1:])  # type: ignore[attr-defined]
     segments = extract_segments(logits=logits, threshold=threshold, ignore=ignore)

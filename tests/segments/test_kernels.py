@@ -59,7 +59,7 @@ def frames(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(frames(), st.sampled_from([0.0, 0.3, 0.7, 1.0]), st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_kernels_equal_the_plain_path(
     logits: np.ndarray, threshold: float, seed: int, ignoring: bool
 ) -> None:
@@ -68,7 +68,7 @@ def test_kernels_equal_the_plain_path(
 
 
 @given(frames(), st.floats(-9, 9, width=32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_a_score_of_the_caller(logits: np.ndarray, threshold: float) -> None:
     check_equal(logits=logits, score_map=logits[0], threshold=threshold)
 
@@ -197,7 +197,7 @@ def test_small_variances_are_those_of_the_plain_path() -> None:
     st.sampled_from([0.0, 0.1, 0.4, 0.6, 0.9, 1.0]),
     st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_components_equal_those_of_opencv(shape: tuple[int, int], density: float, seed: int) -> None:
     mask = np.random.default_rng(seed).random(shape) < density
     labels, count = label_components(mask)

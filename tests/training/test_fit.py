@@ -341,7 +341,7 @@ def test_interruption_is_told_and_resumable(world: WorldPaths, tmp_path: Path) -
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(which)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 1, errors
         assert words in errors.strip().splitlines()[-1]
         assert not (out / runs.FINAL).exists()

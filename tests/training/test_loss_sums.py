@@ -72,7 +72,7 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return request.param
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(
         st.integers(1, 3), st.sampled_from([2, 3, 19, 150]), st.integers(1, 40), st.integers(1, 40)

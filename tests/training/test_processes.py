@@ -88,7 +88,7 @@ def start(command: Sequence[object], **environment: str) -> subprocess.Popen[str
 
 
 def finish(*processes: subprocess.Popen[str]) -> str:
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate(timeout=1200)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), outputs
     return "\n".join(outputs)
 

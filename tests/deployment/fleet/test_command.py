@@ -82,7 +82,7 @@ sys.exit(main(sys.argv[1:]))
 def test_without_ray_all_else_goes_on(exported: Exported, photos: Path, tmp_path: Path) -> None:
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", WITHOUT, "predict", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
     image, bundle = photos / "day0" / "0.png", ("--monitor", exported.path)
     done = run(image, *bundle, "--out", tmp_path / "a", "--json")

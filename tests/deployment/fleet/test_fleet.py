@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import json
@@ -71,7 +72,7 @@ def timings(out: Path) -> list[dict[str, Any]]:
 
 def kill_a_worker(out: Path, killed: list[int], times: int = 1) -> None:
     """Kill -9 workers in the middle of a partition; remember their process numbers."""
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 3000
     while len(killed) < times and time.monotonic() < give_up:
         for attempt in (out / "attempts").glob("part-*"):
             try:
@@ -80,8 +81,9 @@ def kill_a_worker(out: Path, killed: list[int], times: int = 1) -> None:
                 continue
             process = next((int(x.split()[1]) for x in reversed(lines) if x.startswith("process")), None)
             if process is not None and process not in killed and lines[-1].isdecimal():
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
+                with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
                 break
         time.sleep(0.001)
 
@@ -141,7 +143,7 @@ def start_command(exported: Exported, photos: Path, out: Path) -> subprocess.Pop
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 3000
     while not list((out / "parts").glob("part-*")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up
@@ -153,9 +155,9 @@ def test_a_killed_call_is_gone_on_with(whole: Path, exported: Exported, photos: 
     out = tmp_path / "found"
     process = start_command(exported, photos, out)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     workers = {int(p.read_text().split()[1]) for p in (out / "attempts").iterdir()}
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 300
     while any(Path(f"/proc/{worker}").exists() for worker in workers):  # they end with it
         assert time.monotonic() < give_up
         time.sleep(0.05)
@@ -174,7 +176,7 @@ def test_ctrl_c_keeps_finished_partitions(
     out = tmp_path / "found"
     process = start_command(exported, photos, out)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
-    said, stderr = process.communicate(timeout=60)
+    said, stderr = process.communicate(timeout=300)
     assert process.returncode == 1
     assert said == ""
     assert stderr.strip().splitlines()[-1] == "segood: error: interrupted; finished work is kept"
@@ -189,7 +191,7 @@ def test_another_process_joins_the_cluster(
     words = ("predict", photos, "--monitor", exported.path, "--engine", "ray", "--out", out, "--json")
     options = ("--address", ray.get_runtime_context().gcs_address, "--partition_size", SIZE)
     command = [sys.executable, "-m", "segood.cli", *map(str, (*words, *options))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 1
     assert "1 of 30 frames cannot be read; the first: " in done.stderr
     assert json.loads(done.stdout)["this_call"]["frames"] == FRAMES  # nothing but JSON

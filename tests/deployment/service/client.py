@@ -117,7 +117,7 @@ def form(files: Sequence[tuple[str, str, bytes]]) -> tuple[bytes, str]:
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def eventually(read: Any, expected: Any, *, seconds: float = 20) -> None:
+def eventually(read: Any, expected: Any, *, seconds: float = 120) -> None:
     """Assert that `read` comes to return `expected`."""
     deadline = time.monotonic() + seconds
     while (found := read()) != expected and time.monotonic() < deadline:

@@ -39,7 +39,7 @@ def test_what_the_corpus_is_made_of_is_good(client: Client, name: str) -> None:
 def test_every_input_gets_its_reason_and_the_next_good_one_its_answer(
     start: Start, record_property: Callable[[str, object], None]
 ) -> None:
-    client, service = start(max_bytes=2**20, max_pixels=10**6, timeout_s=1.0, batch_wait_ms=0.0)
+    client, service = start(max_bytes=2**20, max_pixels=10**6, timeout_s=2.0, batch_wait_ms=0.0)
     good, expected = encoded(), None
     outcomes: Counter[str] = Counter()
     for number, bad in enumerate(corpus()):

@@ -52,7 +52,7 @@ def test_what_is_not_installed(absent: set[str], expected: list[str]) -> None:
     script = SCRIPT.format(absent=sorted(absent))
     root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False, cwd=root
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=False, cwd=root
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == expected

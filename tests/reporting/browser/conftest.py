@@ -29,6 +29,7 @@ from segood.evaluation.run import evaluate_run
 from segood.models import load_model, save_model
 from segood.models.config import ModelConfig
 from segood.reporting import build_comparison_report, build_report
+from segood.reporting.page_template import plotly_script
 
 LOADS = pytest.StashKey[dict[str, list[float]]]()
 """Seconds to the load event of every page that was opened, by its path."""
@@ -48,6 +49,14 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Call
 
     yield open_page
     close_pages(request, opened)
+
+
+@pytest.fixture
+def load_limit(open_page: Callable[..., OpenedPage], tmp_path: Path) -> float:
+    """Seconds to the load event that are quick here: four times those of a page with nothing but Plotly."""
+    path = tmp_path / "plotly.html"
+    path.write_text(f"<!doctype html><title>Plotly</title><script>{plotly_script()}</script>")
+    return 4 * open_page(path).seconds_to_load()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

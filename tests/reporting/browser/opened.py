@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 DESKTOP, PHONE = (1280, 900), (412, 900)
 INSIDE = ("file:", "data:", "blob:")
+PATIENCE_MS = 240_000
+"""How long a busy machine may take for what an idle one does at once."""
 
 # What Tab may stop at: one of a group of radio buttons, nothing that is hidden, closed or switched off.
 _STOPS = """() => {
@@ -72,13 +74,13 @@ class OpenedPage:
             reduced_motion="reduce" if calm else "no-preference",
         )
         context.route(re.compile(r"^(?!file:|data:|blob:)"), lambda route: route.abort())
-        context.set_default_timeout(60_000)  # a machine may be busy
+        context.set_default_timeout(PATIENCE_MS)
         opened = cls(context.new_page())
         opened.page.on("request", opened._note_request)
         opened.page.on("websocket", lambda socket: opened.requests.append(socket.url))
         opened.page.on("console", opened._note_message)
         opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-        opened.page.goto(path.as_uri(), wait_until="load", timeout=60_000)
+        opened.page.goto(path.as_uri(), wait_until="load")
         return opened
 
     def _note_request(self, request: Request) -> None:
@@ -94,7 +96,7 @@ class OpenedPage:
         milliseconds = self.page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
         return float(milliseconds) / 1000
 
-    def wait_for(self, condition: str, *, seconds: float = 60) -> None:
+    def wait_for(self, condition: str, *, seconds: float = PATIENCE_MS / 1000) -> None:
         """Wait until a JavaScript expression is true."""
         self.page.wait_for_function(condition, timeout=1000 * seconds)
 
@@ -167,7 +169,7 @@ class OpenedPage:
         return int(self.page.evaluate(script))
 
 
-def eventually(read: Callable[[], Any], expected: Any, *, seconds: float = 20) -> None:
+def eventually(read: Callable[[], Any], expected: Any, *, seconds: float = 120) -> None:
     """Assert that `read` comes to return `expected`; pages may take a moment to follow a control."""
     deadline = time.monotonic() + seconds
     while (found := read()) != expected and time.monotonic() < deadline:

@@ -39,9 +39,9 @@ def shown_methods(page: OpenedPage, table: int) -> list[str]:
     return list(page.page.locator(f"#table-{table} tbody tr").evaluate_all(script))
 
 
-def test_opens_quickly(open_page: Open, compared: Path) -> None:
+def test_opens_quickly(open_page: Open, compared: Path, load_limit: float) -> None:
     opened = open_page(compared / "report.html")
-    assert opened.seconds_to_load() < 5, "2 s on a machine that does nothing else"
+    assert opened.seconds_to_load() < load_limit
 
 
 def test_every_chart_is_drawn_when_it_comes_into_view(page: OpenedPage) -> None:
@@ -212,22 +212,24 @@ def test_the_divider_moves_by_keyboard(page: OpenedPage) -> None:
         page.press("#divider-0", key)
         assert place() == expected, key
     left = page.page.locator("#stage-0 img.left")
-    box = page.page.locator("#stage-0").bounding_box()
-    assert box is not None
     assert left.count() == 1
-    page.page.locator("#stage-0").scroll_into_view_if_needed()
     box = page.page.locator("#stage-0").bounding_box()
     assert box is not None
-    page.page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    page.page.locator("#stage-0").click(position={"x": 0.75 * box["width"], "y": 0.5 * box["height"]})
     assert place() == "75"
 
 
 def test_frames_blink_until_stopped(page: OpenedPage) -> None:
     stage = page.page.locator("#stage-0")
+    page.page.evaluate("""() => {
+      const stage = document.getElementById('stage-0');
+      window.sides = [];
+      new MutationObserver(() => window.sides.push(stage.dataset.shown))
+        .observe(stage, { attributes: true, attributeFilter: ['data-shown'] });
+    }""")
     page.press("#blink-0", "Enter")
     assert page.page.locator("#blink-0").get_attribute("aria-pressed") == "true"
-    for side in ("left", "right", "left"):
-        page.wait_for(f"document.getElementById('stage-0').dataset.shown === '{side}'", seconds=5)
+    page.wait_for("window.sides.join(' ').includes('left right left')")
     page.press("#blink-0", "Enter")
     assert stage.get_attribute("data-blinking") is None
     assert page.page.locator("#blink-0").get_attribute("aria-pressed") == "false"

@@ -36,16 +36,19 @@ def faulty(browser: Browser, tmp_path: Path) -> OpenedPage:
 
 def test_requests_are_noticed_and_refused(faulty: OpenedPage) -> None:
     def hosts() -> set[str]:
+        faulty.page.wait_for_timeout(20)  # events are noticed while it waits
         return {request.split("/")[-1] for request in faulty.requests}
 
-    faulty.page.wait_for_timeout(500)
     eventually(hosts, {"picture.png", "socket", "data.json"})
 
 
 def test_complaints_are_noticed(faulty: OpenedPage) -> None:
-    faulty.page.wait_for_timeout(500)
+    def script_failed() -> bool:
+        faulty.page.wait_for_timeout(20)
+        return any("missing is not defined" in text for text in faulty.complaints)
+
+    eventually(script_failed, True)
     assert "a complaint" in faulty.complaints
-    assert any("missing is not defined" in text for text in faulty.complaints)
     assert "nothing to complain of" not in faulty.complaints
 
 

@@ -18,8 +18,8 @@ Open = Callable[..., OpenedPage]
 ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')"
 
 
-def test_opens_quickly_and_draws_every_chart(report: OpenedPage) -> None:
-    assert report.seconds_to_load() < 5, "2 s on a machine that does nothing else"
+def test_opens_quickly_and_draws_every_chart(load_limit: float, report: OpenedPage) -> None:
+    assert report.seconds_to_load() < load_limit
     charts = report.page.locator("[data-chart]")
     assert charts.count() == len({*charts.evaluate_all("(all) => all.map((e) => e.dataset.chart)")}) > 8
     report.wait_for(ALL_DRAWN)
@@ -74,6 +74,7 @@ def test_a_run_without_exploration_says_so(open_page: Open, evaluated_run: Path,
     page.page.locator("#sort").select_option("errors")
     errors = page.numbers("article.frame:not([hidden])", "data-errors")
     assert errors == sorted(errors, reverse=True)  # type: ignore[type-var]
+    page.wait_for(ALL_DRAWN)  # a chart brings buttons of its own
     assert page.not_reached_by_tab() == []
 
 

@@ -141,21 +141,26 @@ def test_an_undefined_meta_classification_says_why(report: OpenedPage, explorati
     assert str(sweep.undefined[threshold]) in row.inner_text()
 
 
-def test_operating_points_move_with_the_threshold(report: OpenedPage, exploration: Exploration) -> None:
+def operating_points_come_to(report: OpenedPage, exploration: Exploration, place: Place) -> None:
+    """Assert that the curves of the first data set come to mark where the sliders stand."""
     script = """([id, model]) => {
       const trace = document.getElementById(id).data.find((one) => one.meta?.operating === model);
       return [trace.x[0], trace.y[0]];
     }"""
+    for sweep in (sweep for sweep in exploration.sweeps if sweep.dataset == "laf"):
+        found, pixels = numbers(sweep, place), sweep.pixels[place.threshold]
+        points = {"roc-0": [pixels.fp / sweep.num_in, found["recall"]]}
+        points["pr-0"] = [found["recall"], found["precision"]]
+        for chart, point in points.items():
+            eventually(lambda c=chart, m=sweep.model: report.page.evaluate(script, [c, m]), point)
+
+
+def test_operating_points_move_with_the_threshold(report: OpenedPage, exploration: Exploration) -> None:
     report.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
     for threshold in (0, len(exploration.thresholds) - 1):
         place = Place(threshold, own_place(exploration).probability)
         report.move_sliders(*place)
-        for sweep in (sweep for sweep in exploration.sweeps if sweep.dataset == "laf"):
-            found, pixels = numbers(sweep, place), sweep.pixels[threshold]
-            points = {"roc-0": [pixels.fp / sweep.num_in, found["recall"]]}
-            points["pr-0"] = [found["recall"], found["precision"]]
-            for chart, point in points.items():
-                eventually(lambda c=chart, m=sweep.model: report.page.evaluate(script, [c, m]), point)
+        operating_points_come_to(report, exploration, place)
 
 
 def test_operating_points_never_lie_over_words(report: OpenedPage, exploration: Exploration) -> None:
@@ -167,8 +172,10 @@ def test_operating_points_never_lie_over_words(report: OpenedPage, exploration: 
     })"""
     report.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
     for threshold in range(len(exploration.thresholds)):
-        report.move_sliders(threshold, own_place(exploration).probability)
-        report.page.wait_for_timeout(300)
+        place = Place(threshold, own_place(exploration).probability)
+        report.move_sliders(*place)
+        operating_points_come_to(report, exploration, place)
+        report.page.wait_for_timeout(300)  # what they stand on is drawn
         over = report.page.evaluate(script)
         assert len(over) >= 4
         assert not any(over), exploration.thresholds[threshold]

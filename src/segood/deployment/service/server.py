@@ -30,7 +30,7 @@ from segood.deployment.service.problems import error_json
 from segood.errors import SegoodError, UsageError
 
 DRAIN_SECONDS = 1.0
-"""Least time between the first signal and the end, so that load balancers and late clients see the 503."""
+"""From the signal, and from the last answer, to the end: load balancers and late clients see the 503."""
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -123,14 +123,15 @@ class _DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service, self._on_ready = service, on_ready
         self._said = False
-        self._drain_from = 0.0
+        self._draining = False
+        self._quiet_since = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, end at once. The signal is not raised again afterwards."""
-        if self._drain_from:
+        if self._draining:
             self.force_exit = self.should_exit = True
         else:
-            self._drain_from = time.monotonic()
+            self._draining, self._quiet_since = True, time.monotonic()
             self._service.drain()
 
     async def on_tick(self, counter: int) -> bool:
@@ -139,8 +140,9 @@ class _DrainingServer(uvicorn.Server):
             self._on_ready()
         if self._service.state == "failed":
             self.should_exit = True
-        lingered = self._drain_from and time.monotonic() >= self._drain_from + DRAIN_SECONDS
-        if lingered and self._service.is_idle:
+        if self._draining and not self._service.is_idle:
+            self._quiet_since = time.monotonic()
+        elif self._draining and time.monotonic() >= self._quiet_since + DRAIN_SECONDS:
             self.should_exit = True
         return await super().on_tick(counter)
 

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Request, expect
 from tests.browsers import close_pages
 from tests.deployment.service.client import Client
-from tests.reporting.browser.opened import DESKTOP, OpenedPage
+from tests.reporting.browser.opened import DESKTOP, PATIENCE_MS, OpenedPage
 
 OpenService = Callable[..., OpenedPage]
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def open_service(browser: Browser, request: pytest.FixtureRequest) -> Iterator[O
             bypass_csp=not strict,
         )  # fmt: skip
         context.route(re.compile(rf"^(?!{re.escape(own)}|data:|blob:)"), lambda route: route.abort())
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = OpenedPage(context.new_page())
 
         def note(asked: Request) -> None:
@@ -45,7 +46,7 @@ def open_service(browser: Browser, request: pytest.FixtureRequest) -> Iterator[O
         page.page.on("websocket", lambda socket: page.requests.append(socket.url))
         page.page.on("console", page._note_message)
         page.page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.page.goto(own, wait_until="load", timeout=60_000)
+        page.page.goto(own, wait_until="load")
         expect(page.page.locator("body[data-ready=yes]")).to_be_attached()
         opened.append(page)
         return page
