@@ -60,9 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         measure_meta(options.run, options.network)
         return 0
     if options.verb == "errors":
-        from studies.far import add_errors
+        from studies.far import add_errors, add_sweep
 
         add_errors(options.comparison)
+        add_sweep(options.comparison)
         return 0
     if options.verb == "far":
         from studies.far import measure_far

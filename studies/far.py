@@ -1,7 +1,7 @@
 """How far it goes: the best recipe against every score of the network before training.
 
 In: a data root, a finished `segood compare`. Out: rows of `far` (pixel level, also on the halves that nothing
-was chosen by) and of `errors` (detection, after meta classification).
+was chosen by), of `errors` (objects, after meta classification) and of `sweep` (the same over the threshold).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -80,4 +81,39 @@ def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
             "errors": row.errors.value,
             "errors_meta": meta and dataclasses.asdict(meta),
             "reduction_meta": row.reduction_meta,
+        }, folder)  # fmt: skip
+
+
+def add_sweep(comparison: Path, folder: Path = RESULTS) -> None:
+    """Add a comparison's errors over the threshold: a row per network and data set, of its main score.
+
+    The share of known pixels that a threshold flags is read between two points of the ROC curve.
+
+    Args:
+        comparison: folder of `segood compare`, whose configuration has a `sweep`.
+        folder: of the rows.
+    """
+    results = ComparisonResults.load(comparison / "results.json")
+    for dataset, method in itertools.product(results.datasets, results.methods):
+        points = [p for p in results.sweep if (p.method, p.dataset) == (method.key, dataset.info.key)]
+        key = {"created": results.created, "dataset": dataset.info.key, "network": method.network}
+        if not points or is_there(read_rows("sweep", folder), **key):
+            continue
+        found = results.row(method.key, dataset.info.key)
+        assert found.roc is not None, "the set has pixels of both kinds"
+        falling = np.array(found.roc.thresholds)
+        flagged = np.interp([p.threshold for p in points], falling[::-1], found.roc.x[::-1])
+        add_row("sweep", key | {
+            "score": method.score,
+            "objects": found.num_ground_truth,
+            "points": [
+                {
+                    "threshold": p.threshold,
+                    "known_flagged": round(float(share), 5),
+                    "false_positives": p.false_positives,
+                    "false_negatives": p.false_negatives,
+                    "errors_meta": p.errors_meta,
+                }
+                for p, share in zip(points, flagged, strict=True)
+            ],
         }, folder)  # fmt: skip

@@ -57,6 +57,19 @@ class Point(NamedTuple):
     fpr95: list[float]
 
 
+class Sweep(NamedTuple):
+    """Errors after meta classification over the threshold, on one data set.
+
+    Attributes:
+        lines: by the network's name (share of known pixels flagged, errors) by rising share.
+        objects: what it costs to flag nothing.
+    """
+
+    title: str
+    lines: dict[str, list[tuple[float, int]]]
+    objects: int
+
+
 def draw_factors(points: Sequence[Point], path: Path) -> None:
     """Draw a line per level: AP and FPR95 by those before training; dashed, the base recipe's.
 
@@ -138,6 +151,33 @@ def draw_tried(panels: Sequence[Panel], path: Path) -> None:
         shown = {name or "another recipe": MARKS[name] for name in MARKS if name in names}
         marks = [Line2D([], [], color=c, marker=m, linestyle="", markersize=4.5) for c, m in shown.values()]
         figure.legend(marks, list(shown), loc="outside lower center", ncols=len(shown), frameon=False)
+        _write(figure, path)
+
+
+def draw_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
+    """Draw errors after meta classification over the share of known pixels flagged, a panel per data set.
+
+    Args:
+        sweeps: a line per network.
+        path: SVG file to write.
+    """
+    from matplotlib.figure import Figure
+
+    if not sweeps:
+        return
+    with _style():
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        for axis, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
+            axis.axhline(sweep.objects, color=RED, linewidth=1, label="nothing flagged")
+            axis.axvline(0.05, color=GREY, linewidth=1, linestyle="--", label="5 % of known pixels")
+            for (name, line), colour in zip(sweep.lines.items(), (GREY, GREEN), strict=False):
+                axis.plot(*zip(*line, strict=True), "o-", color=colour, markersize=4, label=name)
+            axis.set(xscale="log", xlim=(1e-4, 1), xlabel="known pixels flagged", title=sweep.title)
+            axis.set_ylim(bottom=0)
+            axis.spines[["top", "right"]].set_visible(False)
+        figure.axes[0].set_ylabel("errors after meta classification")
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
         _write(figure, path)
 
 

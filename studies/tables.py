@@ -16,7 +16,7 @@ from segood.data.registry import DATASETS
 from segood.files import write_text
 from segood.scores import get_score
 from studies.far import BASELINE, SMOOTHED
-from studies.figures import Panel, Point, Tried, draw_factors, draw_tried
+from studies.figures import Panel, Point, Sweep, Tried, draw_factors, draw_sweeps, draw_tried
 from studies.measure import SETS
 from studies.rows import RESULTS, Row, read_rows
 from studies.small_objects import AREAS
@@ -47,6 +47,7 @@ def write_tables(root: Path = ROOT, results: Path = RESULTS) -> None:
     images = root / FIGURES
     draw_factors(factor_points(read_rows("factors", results)), images / "study_factors.svg")
     draw_tried(tried_panels(results), images / "study_tried.svg")
+    draw_sweeps(sweeps(results), images / "study_errors.svg")
 
 
 def with_table(text: str, name: str, table: str) -> str:
@@ -265,6 +266,23 @@ def tried_panels(results: Path) -> list[Panel]:
             best = (ap, fpr95)
         panels.append(Panel(_title(name), tried, best))
     return panels
+
+
+def sweeps(results: Path) -> list[Sweep]:
+    """Return what the third figure shows; thresholds at which nothing could be classified are left out."""
+    found = []
+    for dataset, own in itertools.groupby(read_rows("sweep", results), key=lambda row: row["dataset"]):
+        rows = list(own)
+        lines = {
+            row["network"]: sorted(
+                (point["known_flagged"], point["errors_meta"])
+                for point in row["points"]
+                if point["errors_meta"] is not None
+            )
+            for row in rows
+        }
+        found.append(Sweep(_title(dataset), lines, rows[0]["objects"]))
+    return found
 
 
 def grouped(rows: Iterable[Row]) -> dict[Group, list[Row]]:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
-from studies.far import BASELINE, SMOOTHED, add_errors, fit_on_training_frames
+from studies.far import BASELINE, SMOOTHED, add_errors, add_sweep, fit_on_training_frames
+from studies.figures import Sweep, draw_sweeps
 from studies.measure import SIZE, half_of, measure_known, measure_scores
 from studies.recipes import BASE, BEST, BEST_EPOCHS, FACTORS
 from studies.rows import RESULTS, add_row, is_there, read_rows
@@ -25,6 +26,7 @@ from studies.tables import (
     far_table,
     ratio,
     short_table,
+    sweeps,
     with_table,
     write_tables,
 )
@@ -40,8 +42,9 @@ from segood.evaluation.comparison.results import (
     MethodInfo,
     Number,
     Row,
+    SweepPoint,
 )
-from segood.evaluation.results import DatasetInfo
+from segood.evaluation.results import Curve, DatasetInfo
 from segood.meta import MetaClassifier
 from segood.models import load_model
 from segood.scores import StandardizedMaxLogit, get_score
@@ -164,6 +167,37 @@ def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
     before = "55 | entropy, before | 100"
     assert f"| Fishyscapes Static | softmax entropy | {before} | 60 | 40 [30, 50] | 60 % |" in table
     assert f"| Fishyscapes Static | energy | {before} | 70 | – | – |" in table  # nothing to classify
+
+
+def test_the_sweep_comes_from_a_comparison(tmp_path: Path) -> None:
+    name = "fishyscapes_static"
+    methods = [MethodInfo(f"{n}/entropy", f"Entropy, {n}", n, "entropy") for n in ("before", "after")]
+    curve = Curve([0.0, 0.1, 0.3], [0.0, 0.5, 1.0], [0.9, 0.7, 0.3])
+    sweep = [
+        SweepPoint("after/entropy", name, threshold, 8, 5, 3, errors_meta)
+        for threshold, errors_meta in ((0.5, 4), (0.7, 6), (0.95, None))
+    ]
+    info = DatasetInfo(name, "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
+    ComparisonResults(
+        "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
+        [ComparedDataset(info, "1024×512", "all", 0, 0)],
+        [Row(method.key, name, num_ground_truth=55, roc=curve) for method in methods],
+        sweep=sweep,
+    ).save(tmp_path / "results.json")  # fmt: skip
+    for _ in range(2):
+        add_sweep(tmp_path, tmp_path)
+    (row,) = read_rows("sweep", tmp_path)
+    assert [point["known_flagged"] for point in row["points"]] == [
+        0.2,
+        0.1,
+        0.0,
+    ]
+    (panel,) = sweeps(tmp_path)
+    assert panel == Sweep("Fishyscapes Static", {"after": [(0.1, 6), (0.2, 4)]}, 55)
+    draw_sweeps([panel], tmp_path / "errors.svg")
+    picture = (tmp_path / "errors.svg").read_text()
+    assert "nothing flagged" in picture
+    assert "Fishyscapes Static" in picture
 
 
 def test_ours_is_set_against_the_best_of_each_number(tmp_path: Path) -> None:
