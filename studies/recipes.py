@@ -49,6 +49,10 @@ OWN_SCALE = ("--augmentation.scale_range", "[1.0, 2.2]", "--augmentation.crop_si
 SMALL_PROXIES = (
     "--proxies.dataset.options", "{excluded: cityscapes, min_side: 240, background: ignore}",
 )  # fmt: skip
+WHOLE_IMAGES = ("--proxies.mode", "images", "--proxies.ratio", "0.2")
+UNKNOWN_BACKGROUND = (
+    "--proxies.dataset.options", "{excluded: cityscapes, min_side: 480, background: ood}",
+)  # fmt: skip
 WIDER_SIZES = ("--proxies.paste", "{height_range: [0.02, 0.4], height_jitter: 0.6}")
 SMALL_SIZES = ("--proxies.paste", "{height_range: [0.02, 0.2], height_jitter: 0.6}")
 FALLING = ("--optimizer.lr", "1.5e-4", "--optimizer.schedule", "poly")
@@ -59,12 +63,8 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("in-distribution term", "labels", ("--loss.distillation", "0")),
     Recipe("in-distribution term", "labels and distillation", ("--loss.distillation", "0.5")),
     Recipe("proxies", "small images, too", SMALL_PROXIES),
-    Recipe("proxies", "whole images", ("--proxies.mode", "images", "--proxies.ratio", "0.2")),
-    Recipe(
-        "proxies",
-        "whole images, labels",
-        ("--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.distillation", "0"),
-    ),
+    Recipe("proxies", "whole images", WHOLE_IMAGES),
+    Recipe("proxies", "whole images, labels", (*WHOLE_IMAGES, "--loss.distillation", "0")),
     Recipe("λ", "0.03", ("--loss.ood_weight", "0.03")),
     Recipe("λ", "0.1", ("--loss.ood_weight", "0.1")),
     Recipe("λ", "0.6", ("--loss.ood_weight", "0.6")),
@@ -88,8 +88,8 @@ FACTORS: tuple[Recipe, ...] = (
     Recipe("scale of the streets", "1.0 to 2.2, crops of 480×352", OWN_SCALE),
     Recipe("distilled images", "and street-like COCO images", STREETS),
     Recipe("distilled images", "and COCO images with a known class", KNOWN),
-    Recipe("background of whole images", "ignored, λ 0.1", (
-        "--proxies.mode", "images", "--proxies.ratio", "0.2", "--loss.ood_weight", "0.1")),
+    Recipe("proxies", "whole images, λ 0.1", (*WHOLE_IMAGES, "--loss.ood_weight", "0.1")),
+    Recipe("proxies", "whole images, their background unknown", (*WHOLE_IMAGES, *UNKNOWN_BACKGROUND)),
     Recipe("together", "street-like COCO images, λ 0.1", (*STREETS, "--loss.ood_weight", "0.1")),
     Recipe("together", "street-like COCO images, more proxies, wider sizes, λ 0.1", (
         *CANDIDATE, "--loss.ood_weight", "0.1")),
