@@ -123,15 +123,14 @@ class _DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._service, self._on_ready = service, on_ready
         self._said = False
-        self._draining = False
-        self._quiet_since = 0.0
+        self._quiet_since: float | None = None  # while draining
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, end at once. The signal is not raised again afterwards."""
-        if self._draining:
+        if self._quiet_since is not None:
             self.force_exit = self.should_exit = True
         else:
-            self._draining, self._quiet_since = True, time.monotonic()
+            self._quiet_since = time.monotonic()
             self._service.drain()
 
     async def on_tick(self, counter: int) -> bool:
@@ -140,10 +139,11 @@ class _DrainingServer(uvicorn.Server):
             self._on_ready()
         if self._service.state == "failed":
             self.should_exit = True
-        if self._draining and not self._service.is_idle:
-            self._quiet_since = time.monotonic()
-        elif self._draining and time.monotonic() >= self._quiet_since + DRAIN_SECONDS:
-            self.should_exit = True
+        if self._quiet_since is not None:
+            if not self._service.is_idle:
+                self._quiet_since = time.monotonic()
+            elif time.monotonic() >= self._quiet_since + DRAIN_SECONDS:
+                self.should_exit = True
         return await super().on_tick(counter)
 
 
