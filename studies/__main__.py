@@ -60,10 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         measure_meta(options.run, options.network)
         return 0
     if options.verb == "errors":
+        from segood.evaluation.comparison.results import ComparisonResults
         from studies.far import add_errors, add_sweep
 
-        add_errors(options.comparison)
-        add_sweep(options.comparison)
+        results = ComparisonResults.load(options.comparison / "results.json")
+        add_errors(results)
+        add_sweep(results)
         return 0
     if options.verb == "far":
         from studies.far import measure_far

@@ -57,14 +57,13 @@ def fit_on_training_frames(
         score.update_arrays(logits=model.predict_logits(image)[None], target=target[None])
 
 
-def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
+def add_errors(results: ComparisonResults, folder: Path = RESULTS) -> None:
     """Add what a comparison found at segment level: a row per data set with a baseline and score of ours.
 
     Args:
-        comparison: folder of `segood compare`, with networks `before` and `after`.
+        results: of `segood compare`, with networks `before` and `after`.
         folder: of the rows.
     """
-    results = ComparisonResults.load(comparison / "results.json")
     titles = {method.key: method.title for method in results.methods}
     ours = [m for m in results.methods if m.network == "after" and m.score in SCORES.values()]
     for dataset, method in itertools.product(results.datasets, ours):
@@ -84,16 +83,15 @@ def add_errors(comparison: Path, folder: Path = RESULTS) -> None:
         }, folder)  # fmt: skip
 
 
-def add_sweep(comparison: Path, folder: Path = RESULTS) -> None:
+def add_sweep(results: ComparisonResults, folder: Path = RESULTS) -> None:
     """Add a comparison's errors over the threshold: a row per network and data set, of its main score.
 
     The share of known pixels that a threshold flags is read between two points of the ROC curve.
 
     Args:
-        comparison: folder of `segood compare`, whose configuration has a `sweep`.
+        results: of `segood compare`, whose configuration has a `sweep`.
         folder: of the rows.
     """
-    results = ComparisonResults.load(comparison / "results.json")
     for dataset, method in itertools.product(results.datasets, results.methods):
         points = [p for p in results.sweep if (p.method, p.dataset) == (method.key, dataset.info.key)]
         key = {"created": results.created, "dataset": dataset.info.key, "network": method.network}

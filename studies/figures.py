@@ -20,6 +20,7 @@ MARKS = {
     "ours, energy": (ORANGE, "D"),
 }
 """Colour and marker by the name of what was tried."""
+NETWORKS = {"before": GREY, "after": GREEN}
 
 
 class Tried(NamedTuple):
@@ -170,8 +171,8 @@ def draw_sweeps(sweeps: Sequence[Sweep], path: Path) -> None:
         for axis, sweep in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
             axis.axhline(sweep.objects, color=RED, linewidth=1, label="nothing flagged")
             axis.axvline(0.05, color=GREY, linewidth=1, linestyle="--", label="5 % of known pixels")
-            for (name, line), colour in zip(sweep.lines.items(), (GREY, GREEN), strict=False):
-                axis.plot(*zip(*line, strict=True), "o-", color=colour, markersize=4, label=name)
+            for name, line in sweep.lines.items():
+                axis.plot(*zip(*line, strict=True), "o-", color=NETWORKS[name], markersize=4, label=name)
             axis.set(xscale="log", xlim=(1e-4, 1), xlabel="known pixels flagged", title=sweep.title)
             axis.set_ylim(bottom=0)
             axis.spines[["top", "right"]].set_visible(False)

@@ -143,25 +143,32 @@ def test_a_baseline_with_statistics_is_fitted_on_training_frames(shared: Path) -
     assert score.mean[road] > score.mean[fence]
 
 
+def comparison(scores: list[str], rows: list[Row], **more: object) -> ComparisonResults:
+    """Return what `segood compare` finds of two networks on Fishyscapes Static."""
+    info = DatasetInfo("fishyscapes_static", "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
+    methods = [
+        MethodInfo(f"{network}/{score}", f"{score}, {network}", network, score)
+        for network in ("before", "after")
+        for score in scores
+    ]
+    return ComparisonResults(
+        "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
+        [ComparedDataset(info, "1024×512", "all", 0, 0, best_baseline="before/entropy")], rows,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
 def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
     name = "fishyscapes_static"
-    info = DatasetInfo(name, "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
-    keys = [(network, score) for network in ("before", "after") for score in ("entropy", "msp", "energy")]
-    methods = [MethodInfo(f"{n}/{score}", f"{score}, {n}", n, score) for n, score in keys]
     meta = MetaNumbers("group", errors=Number(40.0, 30.0, 50.0))
-    ComparisonResults(
-        "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
-        [ComparedDataset(info, "1024×512", "all", 0, 0, best_baseline="before/entropy")],
-        [
-            Row("before/entropy", name, errors=Number(100.0)),
-            Row("after/entropy", name, num_ground_truth=55, errors=Number(60.0), meta=meta,
-                reduction_meta=0.6),
-            Row("after/msp", name, num_ground_truth=55, errors=Number(1.0)),
-            Row("after/energy", name, num_ground_truth=55, errors=Number(70.0), reduction_meta=None),
-        ],
-    ).save(tmp_path / "results.json")  # fmt: skip
+    rows = [
+        Row("before/entropy", name, errors=Number(100.0)),
+        Row("after/entropy", name, num_ground_truth=55, errors=Number(60.0), meta=meta, reduction_meta=0.6),
+        Row("after/msp", name, num_ground_truth=55, errors=Number(1.0)),
+        Row("after/energy", name, num_ground_truth=55, errors=Number(70.0), reduction_meta=None),
+    ]
     for _ in range(2):  # a comparison is taken once
-        add_errors(tmp_path, tmp_path)
+        add_errors(comparison(["entropy", "msp", "energy"], rows), tmp_path)
     assert [row["score"] for row in read_rows("errors", tmp_path)] == ["entropy", "energy"]
     table = errors_table(tmp_path)
     before = "55 | entropy, before | 100"
@@ -171,27 +178,17 @@ def test_errors_come_from_a_comparison(tmp_path: Path) -> None:
 
 def test_the_sweep_comes_from_a_comparison(tmp_path: Path) -> None:
     name = "fishyscapes_static"
-    methods = [MethodInfo(f"{n}/entropy", f"Entropy, {n}", n, "entropy") for n in ("before", "after")]
     curve = Curve([0.0, 0.1, 0.3], [0.0, 0.5, 1.0], [0.9, 0.7, 0.3])
+    rows = [Row(f"{n}/entropy", name, num_ground_truth=55, roc=curve) for n in ("before", "after")]
     sweep = [
         SweepPoint("after/entropy", name, threshold, 8, 5, 3, errors_meta)
         for threshold, errors_meta in ((0.5, 4), (0.7, 6), (0.95, None))
     ]
-    info = DatasetInfo(name, "Fishyscapes Static", "all frames", 30, 20, "2048×1024", "hash")
-    ComparisonResults(
-        "run", "2026-11-26", "segood compare", 0, "0", "before", "after/entropy", [], methods,
-        [ComparedDataset(info, "1024×512", "all", 0, 0)],
-        [Row(method.key, name, num_ground_truth=55, roc=curve) for method in methods],
-        sweep=sweep,
-    ).save(tmp_path / "results.json")  # fmt: skip
     for _ in range(2):
-        add_sweep(tmp_path, tmp_path)
+        add_sweep(comparison(["entropy"], rows, sweep=sweep), tmp_path)
     (row,) = read_rows("sweep", tmp_path)
-    assert [point["known_flagged"] for point in row["points"]] == [
-        0.2,
-        0.1,
-        0.0,
-    ]
+    flagged = [point["known_flagged"] for point in row["points"]]
+    assert flagged == [0.2, 0.1, 0.0]  # straight lines between the curve's points
     (panel,) = sweeps(tmp_path)
     assert panel == Sweep("Fishyscapes Static", {"after": [(0.1, 6), (0.2, 4)]}, 55)
     draw_sweeps([panel], tmp_path / "errors.svg")
