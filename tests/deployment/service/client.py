@@ -7,13 +7,13 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from tests.waiting import eventually
 
 from segood.deployment.service.core import Service
 
@@ -115,14 +115,6 @@ def form(files: Sequence[tuple[str, str, bytes]]) -> tuple[bytes, str]:
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
         parts.append(head.encode() + data + b"\r\n")
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-def eventually(read: Any, expected: Any, *, seconds: float = 120) -> None:
-    """Assert that `read` comes to return `expected`."""
-    deadline = time.monotonic() + seconds
-    while (found := read()) != expected and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert found == expected
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from tests.deployment.service.client import Answer, Client, eventually
+from tests.deployment.service.client import Answer, Client
 from tests.deployment.service.conftest import Start
 from tests.deployment.service.corpus import Bad, corpus, files
 from tests.deployment.service.red_monitor import encoded
+from tests.waiting import eventually
 
 from segood.deployment.service.problems import PROBLEMS
 

@@ -10,9 +10,10 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.deployment.service.client import Answer, Client, eventually, running
+from tests.deployment.service.client import Answer, Client, running
 from tests.deployment.service.conftest import Start
 from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
+from tests.waiting import eventually
 
 from segood.deployment.service.app import create_app
 from segood.deployment.service.core import Service

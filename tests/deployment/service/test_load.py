@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.deployment.service.client import eventually
 from tests.deployment.service.load import Load, ask_for
 from tests.deployment.service.process import Served, served, write_bundle
 from tests.deployment.service.red_monitor import encoded
+from tests.waiting import eventually
 
 Record = Callable[[str, object], None]
 LIMITS = ("--max_queue", 8, "--max_files", 4, "--max_batch", 4, "--timeout_s", 30)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 DESKTOP, PHONE = (1280, 900), (412, 900)
 INSIDE = ("file:", "data:", "blob:")
+ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')"
 PATIENCE_MS = 240_000
 """How long a busy machine may take for what an idle one does at once."""
 
@@ -167,11 +166,3 @@ class OpenedPage:
         """Return by how many pixels the page is wider than its window."""
         script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.page.evaluate(script))
-
-
-def eventually(read: Callable[[], Any], expected: Any, *, seconds: float = 120) -> None:
-    """Assert that `read` comes to return `expected`; pages may take a moment to follow a control."""
-    deadline = time.monotonic() + seconds
-    while (found := read()) != expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == expected

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood.evaluation.comparison.results import ComparisonResults, Row
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.reporting.browser.expected import Place, numbers, numbers_of_metrics, own_place
-from tests.reporting.browser.opened import PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import ALL_DRAWN, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood import runs
 from segood.demo import DemoResult
@@ -26,7 +27,7 @@ def check_report(open_page: Open, run: Path, report: Path, load_limit: float) ->
     assert report.stat().st_size < 25e6
     assert page.seconds_to_load() < load_limit
     page.wait_for("document.documentElement.dataset.ready === 'yes'")
-    page.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
+    page.wait_for(ALL_DRAWN)
     exploration = Exploration.load(run / FILE)
     for result in RunResults.load(run / runs.METRICS).segment:
         expected = numbers_of_metrics(result)

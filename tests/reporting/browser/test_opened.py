@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from tests.reporting.browser.opened import PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import PHONE, OpenedPage
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from tests.reporting.browser.expected import Place, facts, own_place, states
-from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood.evaluation.exploration import Exploration, ShownFrame, ShownSegment
 

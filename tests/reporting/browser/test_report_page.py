@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import ALL_DRAWN, DESKTOP, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood.reporting import build_report
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., OpenedPage]
-ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')"
 
 
 def test_opens_quickly_and_draws_every_chart(load_limit: float, report: OpenedPage) -> None:

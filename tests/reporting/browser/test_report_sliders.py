@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.reporting.browser.expected import Place, numbers, numbers_of_metrics, own_place
-from tests.reporting.browser.opened import PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import ALL_DRAWN, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood import runs
 from segood.evaluation import RunResults
@@ -156,7 +157,7 @@ def operating_points_come_to(report: OpenedPage, exploration: Exploration, place
 
 
 def test_operating_points_move_with_the_threshold(report: OpenedPage, exploration: Exploration) -> None:
-    report.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
+    report.wait_for(ALL_DRAWN)
     for threshold in (0, len(exploration.thresholds) - 1):
         place = Place(threshold, own_place(exploration).probability)
         report.move_sliders(*place)
@@ -170,7 +171,7 @@ def test_operating_points_never_lie_over_words(report: OpenedPage, exploration: 
       return boxes('.scatterlayer .point').map((p) => words.some((w) =>
         p.left < w.right && w.left < p.right && p.top < w.bottom && w.top < p.bottom));
     })"""
-    report.wait_for("[...document.querySelectorAll('[data-chart]')].every((e) => e.dataset.drawn === 'yes')")
+    report.wait_for(ALL_DRAWN)
     for threshold in range(len(exploration.thresholds)):
         place = Place(threshold, own_place(exploration).probability)
         report.move_sliders(*place)

@@ -15,7 +15,8 @@ from playwright.sync_api import expect
 from tests.deployment.service.browser.conftest import OpenService
 from tests.deployment.service.client import Client, running
 from tests.deployment.service.red_monitor import RedMonitor, encoded, picture
-from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage, eventually
+from tests.reporting.browser.opened import DESKTOP, PHONE, OpenedPage
+from tests.waiting import eventually
 
 from segood.deployment.service.app import create_app
 from segood.deployment.service.options import ServiceOptions
